@@ -1,0 +1,56 @@
+"""What one look at the devices found: the monitor writes it, the core reads it.
+
+Sizes are bytes, utilizations shares 0..1. None means unknown, which is never zero.
+"""
+
+import msgspec
+
+HEALTHY = "ok"
+
+
+class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One process on a device."""
+
+    pid: int
+    start_time: int
+    """Field 22 of /proc/PID/stat; 0 where it could not be read."""
+    user: str | None = None
+    command: str | None = None
+    memory: int | None = None
+    utilization: float | None = None
+    job: int | None = None
+    """The own job whose tree it belongs to."""
+    compute: bool = True
+    """False for a process that only draws, such as a desktop."""
+
+
+class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One device."""
+
+    index: int
+    uuid: str
+    name: str
+    total: int | None
+    free: int | None
+    """The driver's own word: total minus used would count its reserve as room."""
+    utilization: float | None
+    processes: tuple[ProcessSample, ...] = ()
+    health: str = HEALTHY
+    """Anything else says in words why the device takes no work."""
+
+
+class OwnProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that is the root of a job's tree, and what that job reserved.
+
+    The monitor tells own processes from foreign ones with it; a simulated device also takes the
+    reservation for the use.
+    """
+
+    job: int
+    pid: int
+    start_time: int
+    launcher: int
+    """0 when the launcher is gone."""
+    devices: tuple[str, ...]
+    memory: int
+    utilization: float

@@ -1,0 +1,102 @@
+"""What a job is to everybody: its states, why it waits, and what was asked for it."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class JobState(StrEnum):
+    """Where a job is in its life; every job is in exactly one."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    RESUMING = "resuming"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+    @property
+    def ended(self) -> bool:
+        """Whether no event can move the job any more."""
+        return self in ENDED
+
+    @property
+    def waits(self) -> bool:
+        """Whether the job is in the queue, to start or to go on."""
+        return self in (JobState.QUEUED, JobState.PAUSED)
+
+
+ENDED = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
+
+
+class ReasonCode(StrEnum):
+    """Why a job waits; the codes are the contract's."""
+
+    MEMORY = "memory"
+    UTILIZATION = "utilization"
+    GPUS = "gpus"
+    HELD = "held"
+    AFTER = "after"
+    AHEAD = "ahead"
+    SET_ASIDE = "set-aside"
+    WHOLE_DEVICE = "whole-device"
+    UNHEALTHY = "unhealthy"
+    STALE = "stale"
+    DRAINED = "drained"
+    STOPPED = "stopped"
+    NO_DEVICE = "no-device"
+    CHANGED = "changed"
+    SAFE_POINT = "safe-point"
+
+
+class WaitReason(msgspec.Struct, frozen=True):
+    """Why a job waits, as data; `text` is the same for people."""
+
+    code: ReasonCode
+    text: str
+    device: str | None = None
+    """UUID of the device that comes nearest to taking it."""
+    missing: float = 0.0
+    """How much is missing there: bytes for memory, a share for utilization."""
+    holders: tuple[int, ...] = ()
+    """Jobs that hold that device."""
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asked for; it never changes by itself."""
+
+    command: tuple[str, ...]
+    cwd: str
+    name: str
+    priority: int = 0
+    gpus: int = 1
+    memory: int | None = None
+    """Bytes on each device; None when not told."""
+    memory_share: float | None = None
+    """The same as a share of each device, where it was told as a percentage."""
+    utilization: float | None = None
+    """Share of each device's time; None when not told."""
+    time: float | None = None
+    """Seconds it will take, as told; for the pause decision only."""
+    pause: str = "auto"
+    """auto, exit or never."""
+    only: tuple[str, ...] | None = None
+    """The caller's own CUDA_VISIBLE_DEVICES: indices or UUIDs it restricts the job to."""
+    no_respawn: str = ""
+    """Why the command cannot be run again from its first line; empty when it can."""
+    pid: int = 0
+    """The launcher."""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that a launcher has in its hands when it says hello again."""
+
+    job: int
+    attempt: int
+    pid: int
+    start_time: int
+    """Field 22 of /proc/PID/stat: with the pid it names one process for ever."""

@@ -1,0 +1,338 @@
+"""Every message, by who speaks. Frozen and typed; the class name is the tag on the wire.
+
+A launcher or an SDK speaks first on each connection: Hello, then all that it knows. Everything
+that it says may arrive twice, so each message names its job and attempt, and a pause its request.
+Instants named `deadline` are seconds on CLOCK_BOOTTIME, which runs on while the machine sleeps.
+"""
+
+import msgspec
+
+from gpurun.protocol.job import Held, JobSpec, WaitReason
+from gpurun.protocol.status import JobStory, Status
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
+    """Anything that crosses the socket."""
+
+
+# --- everybody to the coordinator
+
+
+class Hello(Message, frozen=True):
+    """First on each connection."""
+
+    protocol: int
+    version: str
+    devices: str = ""
+    """The sender's GPURUN_DEVICES: a coordinator that watches others says so."""
+
+
+# --- launcher to coordinator
+
+
+class Submit(Message, frozen=True):
+    """A job, by the launcher's own UUID, so that saying it again changes nothing."""
+
+    uuid: str
+    spec: JobSpec
+    held: Held | None = None
+    """What runs already: this is a hello after a reconnection."""
+
+
+class Spawned(Message, frozen=True):
+    """The granted process exists."""
+
+    job: int
+    attempt: int
+    pid: int
+    start_time: int
+
+
+class SpawnFailed(Message, frozen=True):
+    """The granted process could not be started; the job ends with this code."""
+
+    job: int
+    attempt: int
+    code: int
+
+
+class Exited(Message, frozen=True):
+    """The main process has ended and the launcher has reaped what it could."""
+
+    job: int
+    attempt: int
+    code: int
+    """Exit code, or 128+N when signal N ended it."""
+    request: int = 0
+    """The pause request for which the launcher ended the tree; 0 for an end of its own."""
+    survivors: tuple[int, ...] = ()
+    """Processes of the tree that still live."""
+
+
+class AskAgain(Message, frozen=True):
+    """The lease had run out before the spawn: back into the queue."""
+
+    job: int
+    attempt: int
+
+
+class Leave(Message, frozen=True):
+    """The launcher gives up waiting."""
+
+    job: int
+
+
+# --- coordinator to launcher
+
+
+class Welcome(Message, frozen=True):
+    """The answer to Hello."""
+
+    version: str
+    pid: int
+
+
+class Accepted(Message, frozen=True):
+    """The job is in the store."""
+
+    job: int
+
+
+class Waiting(Message, frozen=True):
+    """Why the job waits now; said again when it changes."""
+
+    job: int
+    reason: WaitReason
+    ahead: int
+    """Jobs before it in the queue."""
+
+
+class Grant(Message, frozen=True):
+    """A lease: spawn before the deadline, or ask again."""
+
+    job: int
+    attempt: int
+    deadline: float
+    devices: tuple[str, ...]
+    """What CUDA_VISIBLE_DEVICES is to hold."""
+    token: str
+    memory: int
+    """Bytes reserved on each device."""
+    utilization: float
+    basis: str
+    """On what grounds: told or unknown."""
+    place: str
+    """The devices in words."""
+    resume: str = ""
+    """The checkpoint to go on from; empty at a first start."""
+
+
+class EndTree(Message, frozen=True):
+    """The checkpoint is durable: end the tree, wait for a grant, spawn it again."""
+
+    job: int
+    attempt: int
+    request: int
+
+
+class Terminate(Message, frozen=True):
+    """Cancelled: SIGTERM, then SIGKILL after the grace (seconds)."""
+
+    job: int
+    grace: float
+
+
+class Paused(Message, frozen=True):
+    """The job has stepped aside; `text` says for whom and for about how long."""
+
+    job: int
+    text: str
+
+
+class Ended(Message, frozen=True):
+    """The coordinator has written the end down."""
+
+    job: int
+    text: str = ""
+    """Peak use and what will be reserved next time."""
+
+
+# --- SDK to coordinator
+
+
+class Attach(Message, frozen=True):
+    """The training can be paused, in these ways; said on each connection."""
+
+    job: int
+    attempt: int
+    token: str
+    pausable: tuple[str, ...]
+    resting: int = 0
+    """The pause request whose checkpoint is durable and for which the training stands still."""
+    checkpoint: str = ""
+
+
+class Capturing(Message, frozen=True):
+    """At a safe point, inside the deadline: the point of no return."""
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+
+
+class Overdue(Message, frozen=True):
+    """At a safe point, but after the deadline: the training goes on unless asked anew."""
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+
+
+class Durable(Message, frozen=True):
+    """The checkpoint is on disk; the training stands still until its tree is ended."""
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+    checkpoint: str
+    step: int
+    size: int
+    """Bytes on disk."""
+    seconds: float
+    """What capture and write took."""
+
+
+class Refused(Message, frozen=True):
+    """The pause cannot be carried out; the training goes on as if never asked."""
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+    text: str
+
+
+class Resumed(Message, frozen=True):
+    """The state of the checkpoint is loaded; training goes on from here."""
+
+    job: int
+    attempt: int
+    token: str
+    step: int
+
+
+# --- coordinator to SDK
+
+
+class PauseRequest(Message, frozen=True):
+    """Step aside at the next safe point; said again with a later deadline while it is wanted."""
+
+    job: int
+    request: int
+    deadline: float
+    how: str
+
+
+class GoOn(Message, frozen=True):
+    """The request is withdrawn: train on, also from a standstill."""
+
+    job: int
+    request: int
+
+
+# --- a person's command to the coordinator
+
+
+class AskStatus(Message, frozen=True):
+    """Devices and jobs; ended jobs too with `everything`."""
+
+    everything: bool = False
+
+
+class AskWhy(Message, frozen=True):
+    """The admission sum and the story of one job (a number or a unique name)."""
+
+    job: str
+
+
+class Pause(Message, frozen=True):
+    """Pause a running job and keep it paused, or hold a queued one; answered when it is done."""
+
+    job: str
+
+
+class Resume(Message, frozen=True):
+    """Back into the queue; answered at once."""
+
+    job: str
+
+
+class Cancel(Message, frozen=True):
+    """SIGTERM, then SIGKILL after the grace (seconds); answered at once."""
+
+    job: str
+    grace: float = 10.0
+
+
+class Stop(Message, frozen=True):
+    """End the coordinator; running jobs are left alone."""
+
+
+class SimulateLoad(Message, frozen=True):
+    """Occupy a simulated device for as long as the sender lives."""
+
+    memory: int
+    utilization: float
+    pid: int
+    device: str = ""
+    """UUID or index; empty for the first."""
+
+
+# --- coordinator to a person's command
+
+
+class StatusReply(Message, frozen=True):
+    """Answers AskStatus."""
+
+    status: Status
+
+
+class WhyReply(Message, frozen=True):
+    """Answers AskWhy."""
+
+    text: str
+    story: JobStory
+
+
+class Done(Message, frozen=True):
+    """The command took effect, in one line."""
+
+    job: int
+    text: str
+    pending: bool = False
+    """True while the effect is still to come: a last Done follows."""
+
+
+class Problem(Message, frozen=True):
+    """The request was refused and changed nothing; one line that says what to do."""
+
+    text: str
+    code: int = 125
+    """The exit code for the program that asked."""
+
+
+Request = (
+    Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
+    | Attach | Capturing | Overdue | Durable | Refused | Resumed
+    | AskStatus | AskWhy | Pause | Resume | Cancel | Stop | SimulateLoad
+)  # fmt: skip
+"""What the coordinator reads."""
+
+Reply = (
+    Welcome | Accepted | Waiting | Grant | EndTree | Terminate | Paused | Ended
+    | PauseRequest | GoOn | StatusReply | WhyReply | Done | Problem
+)  # fmt: skip
+"""What the coordinator writes."""
