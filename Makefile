@@ -1,0 +1,40 @@
+# Everything runs in a private virtual environment that the first target makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check format architecture clean
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "gpurun needs Python 3.11 or newer; run: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo]' --group dev
+	@touch $@
+
+demo: $(STAMP)  ## the main job: on a simulated device, or with GPU=1 on the real one
+	@$(BIN)/gpurun demo $(if $(GPU),--gpu)
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+architecture: $(STAMP)  ## assets/architecture.svg from its text
+	$(BIN)/python assets/architecture.py
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) build dist

@@ -1,0 +1,78 @@
+"""One device as the samples show it over time: what is foreign, and the window of utilization."""
+
+from collections import deque
+
+from gpurun.coordinator.core.sample import HEALTHY, DeviceSample
+
+SETTLE = 1.0
+"""Seconds after a start or an end in which the driver's utilization still speaks of the time
+before: NVML reports the share of the last 1/6 to 1 second (nvml.h, nvmlUtilization_t)."""
+
+
+class Device:
+    """The last sample of one device and what has to be remembered between samples."""
+
+    def __init__(self, sample: DeviceSample, taken: float) -> None:
+        self.sample = sample
+        self.taken = taken
+        self.foreign_share = 0.0
+        self._window: deque[tuple[float, float]] = deque()
+        self._restarted = float("-inf")
+        self._learn_foreign_share()
+
+    def look(self, sample: DeviceSample, taken: float, window: float) -> None:
+        """Take a new sample; the window keeps `window` seconds of them."""
+        self.sample, self.taken = sample, taken
+        if self._settled and sample.utilization is not None:
+            self._window.append((taken, sample.utilization))
+        while self._window and self._window[0][0] < taken - window:
+            self._window.popleft()
+        self._learn_foreign_share()
+
+    def restart_window(self, at: float) -> None:
+        """Forget the past: something of ours started, ended or was released here at `at`."""
+        self._window.clear()
+        self._restarted = at
+
+    @property
+    def window(self) -> float | None:
+        """Mean utilization over the window; None while there is none to speak of."""
+        if not self._window:
+            return None
+        return sum(share for _, share in self._window) / len(self._window)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it may take work: it answers, and its memory is known."""
+        sample = self.sample
+        return sample.health == HEALTHY and sample.total is not None and sample.free is not None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a compute process that is not ours is on it."""
+        return any(p.job is None and p.compute for p in self.sample.processes)
+
+    def jobs(self) -> frozenset[int]:
+        """Own jobs that were seen on it."""
+        return frozenset(p.job for p in self.sample.processes if p.job is not None)
+
+    def observed(self, job: int) -> int | None:
+        """Bytes the job was seen to use here; None when it was seen but its memory was not."""
+        sizes = [p.memory for p in self.sample.processes if p.job == job]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    @property
+    def _settled(self) -> bool:
+        return self.taken >= self._restarted + SETTLE
+
+    def _learn_foreign_share(self) -> None:
+        if not self.foreign:
+            self.foreign_share = 0.0
+            return
+        shares = [p.utilization for p in self.sample.processes if p.job is None and p.compute]
+        known = [share for share in shares if share is not None]
+        if len(known) == len(shares):
+            self.foreign_share = min(1.0, sum(known))
+        elif self._settled and not self.jobs():
+            self.foreign_share = self.window or 0.0

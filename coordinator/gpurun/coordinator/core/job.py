@@ -1,0 +1,114 @@
+"""A job as the coordinator knows it. Frozen: each change makes a new one, and that is stored.
+
+Instants named `…_at` are seconds since the epoch, for people; spans and deadlines are computed on
+CLOCK_BOOTTIME, which no clock change moves.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from gpurun.protocol.job import JobSpec, JobState
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One process for ever: pids are recycled, a pid with its start time is not."""
+
+    pid: int
+    start_time: int
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """What a job holds on one device from the instant of its admission."""
+
+    device: str
+    memory: int
+    utilization: float
+
+
+class Basis(StrEnum):
+    """Where an estimate comes from."""
+
+    TOLD = "told"
+    UNKNOWN = "unknown"
+
+
+class Stage(StrEnum):
+    """How far a pause has come; after ASKED it cannot be taken back."""
+
+    ASKED = "asked"
+    CAPTURING = "capturing"
+    DURABLE = "durable"
+    ENDED = "ended"
+
+
+class PauseOrder(msgspec.Struct, frozen=True):
+    """One request to step aside."""
+
+    request: int
+    deadline: float
+    by_user: bool
+    waiters: tuple[int, ...] = ()
+    """Jobs for which the scheduler asked."""
+    stage: Stage = Stage.ASKED
+    overdue: bool = False
+    """A deadline has passed without a safe point."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one job that must outlive the coordinator."""
+
+    id: int
+    uuid: str
+    uid: int
+    user: str
+    spec: JobSpec
+    state: JobState = JobState.QUEUED
+    held: bool = False
+    stopped: bool = False
+    """Its launcher let a lease lapse: no grant until it asks again."""
+    cancelling: bool = False
+
+    submitted_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    since: float
+    """CLOCK_BOOTTIME of the last change of state."""
+    waited: float = 0.0
+    ran: float = 0.0
+    paused: float = 0.0
+
+    attempt: int = 0
+    lease: float | None = None
+    """CLOCK_BOOTTIME until which a grant may be used."""
+    reservations: tuple[Reservation, ...] = ()
+    """Kept until its processes are seen gone, whatever the state."""
+    granted: int = 0
+    """Bytes reserved on each device by the last grant."""
+    basis: Basis = Basis.UNKNOWN
+    process: Process | None = None
+    launcher: Process | None = None
+    """None when it is gone."""
+    left: float | None = None
+    """CLOCK_BOOTTIME at which its tree was seen to end."""
+
+    pausable: tuple[str, ...] | None = None
+    """How its SDK says it can be paused; None without one."""
+    unpausable: str = ""
+    """Why it refused to be paused in this attempt."""
+    pause: PauseOrder | None = None
+    pauses: int = 0
+    returned: float | None = None
+    """CLOCK_BOOTTIME of the return from a pause that the scheduler asked for."""
+    checkpoint: str = ""
+    exit_code: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The job in a sentence."""
+        return f"job {self.id} ({self.spec.name})"
+
+    @property
+    def charged(self) -> bool:
+        """Whether any device is charged for it."""
+        return bool(self.reservations)

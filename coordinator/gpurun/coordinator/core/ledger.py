@@ -1,0 +1,124 @@
+"""What each device is charged with: external use, and for each own job max(reserved, observed).
+
+A charge exists from the instant of admission and until the job is seen gone, so two jobs that are
+admitted together can never count on the same room.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gpurun.coordinator.core.device import Device
+from gpurun.coordinator.core.job import Job
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """What one job takes, or would take, of one device."""
+
+    memory: int
+    utilization: float
+
+
+class Load(msgspec.Struct, kw_only=True):
+    """The sum of one device at one instant; a scheduling pass adds to it as it admits."""
+
+    device: str
+    index: int
+    name: str
+    healthy: bool
+    health: str
+    stale: bool
+    foreign: bool
+    total: int
+    free: int
+    external_memory: int
+    external_utilization: float
+    window: float | None
+    charges: dict[int, Charge]
+    set_aside: dict[int, Charge]
+    """Room that blocked jobs ahead in the queue have a claim to."""
+
+    @property
+    def charged_memory(self) -> int:
+        """Bytes of all own jobs."""
+        return sum(charge.memory for charge in self.charges.values())
+
+    @property
+    def charged_utilization(self) -> float:
+        """Shares of all own jobs."""
+        return sum(charge.utilization for charge in self.charges.values())
+
+    @property
+    def set_aside_memory(self) -> int:
+        """Bytes that are spoken for."""
+        return sum(charge.memory for charge in self.set_aside.values())
+
+    @property
+    def set_aside_utilization(self) -> float:
+        """Shares that are spoken for."""
+        return sum(charge.utilization for charge in self.set_aside.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether a job here would be alone: the caps do not apply to it then."""
+        return not self.charges and not self.set_aside and not self.foreign
+
+    @property
+    def utilization(self) -> float:
+        """max(window of the device, external + own reserved)."""
+        return max(self.window or 0.0, self.external_utilization + self.charged_utilization)
+
+    def without(self, jobs: frozenset[int]) -> "Load":
+        """The load if these jobs had left: their memory is free again and the window is new."""
+        gone = sum(self.charges[job].memory for job in jobs if job in self.charges)
+        return msgspec.structs.replace(
+            self,
+            charges={job: charge for job, charge in self.charges.items() if job not in jobs},
+            set_aside=dict(self.set_aside),
+            free=min(self.total - self.external_memory, self.free + gone),
+            window=None,
+            stale=False,
+        )
+
+
+def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
+    """The load of a device that is charged with these jobs."""
+    sample = device.sample
+    total, free = sample.total or 0, sample.free or 0
+    charges = {}
+    for job in jobs:
+        for held in job.reservations:
+            if held.device == sample.uuid:
+                memory = max(held.memory, device.observed(job.id) or 0)
+                charges[job.id] = Charge(memory, held.utilization)
+    return Load(
+        device=sample.uuid,
+        index=sample.index,
+        name=sample.name,
+        healthy=device.healthy,
+        health=sample.health,
+        stale=stale,
+        foreign=device.foreign,
+        total=total,
+        free=free,
+        external_memory=_external(device, total - free, charges),
+        external_utilization=device.foreign_share,
+        window=device.window,
+        charges=charges,
+        set_aside={},
+    )
+
+
+def _external(device: Device, used: int, charges: dict[int, Charge]) -> int:
+    """Bytes used by processes that are not ours.
+
+    Where own memory cannot be read (WSL2, MIG parents), own jobs count as their reservation; but
+    beside a foreign process all that is used counts as external, for subtracting there would hide
+    the foreigner in our unused room.
+    """
+    observed = {job: device.observed(job) for job in device.jobs() if job in charges}
+    if None not in observed.values():
+        return max(0, used - sum(size or 0 for size in observed.values()))
+    if device.foreign:
+        return used
+    return max(0, used - sum(charges[job].memory for job in observed))

@@ -1,0 +1,68 @@
+"""A pause order's life: asked, renewed while it is wanted, withdrawn, carried out."""
+
+import msgspec
+
+from gpurun.coordinator.core.job import Job, PauseOrder, Stage
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import JobState
+from gpurun.protocol.messages import GoOn, PauseRequest, Problem
+
+
+def ask(state: State, job: Job, waiters: tuple[int, ...] = ()) -> Job:
+    """Ask a running job to step aside: for waiting jobs, or with none for a person."""
+    order = PauseOrder(
+        request=state.next_request,
+        deadline=state.now.boot + state.settings.pause.deadline,
+        by_user=not waiters,
+        waiters=waiters,
+    )
+    state.next_request += 1
+    whom = "a person" if not waiters else ", ".join(f"job {waiter}" for waiter in waiters)
+    job = state.move(job, Trigger.PAUSE, f"for {whom}", pause=order, held=job.held or not waiters)
+    _say(state, job, order)
+    return job
+
+
+def renew(state: State, job: Job, order: PauseOrder) -> Job:
+    """The deadline has passed and someone still wants it: a long validation is not a refusal."""
+    deadline = state.now.boot + state.settings.pause.deadline
+    order = msgspec.structs.replace(order, deadline=deadline, overdue=True)
+    job = state.move(job, Trigger.OVERDUE, "still waiting for a safe point", pause=order)
+    _say(state, job, order)
+    return job
+
+
+def withdraw(state: State, job: Job, order: PauseOrder, detail: str) -> Job:
+    """Nobody wants the pause any more and nothing has been captured: the job goes on."""
+    state.send(state.trainers.get(job.id), GoOn(job=job.id, request=order.request))
+    _disappoint(state, job, f"{job.label} goes on: {detail}")
+    return state.move(job, Trigger.WITHDRAW, detail, pause=None, held=False)
+
+
+def refused(state: State, job: Job, text: str) -> Job:
+    """The training cannot be paused now; it goes on as if never asked."""
+    _disappoint(state, job, f"{job.label} cannot be paused: {text}")
+    return state.move(job, Trigger.REFUSED, text, pause=None, held=False, unpausable=text)
+
+
+def order_of(job: Job, request: int) -> PauseOrder | None:
+    """The order under way if this is its request."""
+    if job.state is JobState.PAUSING and job.pause is not None and job.pause.request == request:
+        return job.pause
+    return None
+
+
+def stage(order: PauseOrder, new: Stage) -> PauseOrder:
+    """The order one stage further."""
+    return msgspec.structs.replace(order, stage=new)
+
+
+def _say(state: State, job: Job, order: PauseOrder) -> None:
+    message = PauseRequest(job=job.id, request=order.request, deadline=order.deadline, how="exit")
+    state.send(state.trainers.get(job.id), message)
+
+
+def _disappoint(state: State, job: Job, text: str) -> None:
+    for peer in state.asked_to_pause.pop(job.id, ()):
+        state.send(peer, Problem(text=text, code=1))

@@ -1,0 +1,46 @@
+"""Which devices a job gets: all that it asked for, or none."""
+
+from collections.abc import Iterable
+
+from gpurun.coordinator.core.admission import Verdict, judge
+from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.settings import Settings
+from gpurun.protocol.job import JobSpec
+
+
+def judge_all(spec: JobSpec, loads: Iterable[Load], settings: Settings) -> list[Verdict]:
+    """The sum on each device that the job may use."""
+    return [judge(spec, load, settings) for load in loads if visible(spec, load.index, load.device)]
+
+
+def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
+    """Devices for the job, or None.
+
+    A known need goes where it leaves the smallest hole, so that large holes stay; an unknown one
+    takes all that is left and so goes where most is.
+    """
+    fitting = [verdict for verdict in verdicts if verdict.fits]
+    if len(fitting) < spec.gpus:
+        return None
+    fitting.sort(key=lambda v: (_room(v), v.load.index))
+    if spec.memory is None and spec.memory_share is None:
+        fitting.sort(key=lambda v: (-_room(v), v.load.index))
+    return fitting[: spec.gpus]
+
+
+def nearest(verdicts: list[Verdict]) -> Verdict:
+    """The device that comes nearest to taking the job: for the reason that is shown."""
+    return min(verdicts, key=lambda v: (not v.load.healthy, v.missing, v.load.index))
+
+
+def _room(verdict: Verdict) -> int:
+    load = verdict.load
+    return load.total - load.external_memory - load.charged_memory
+
+
+def visible(spec: JobSpec, index: int, uuid: str) -> bool:
+    """Whether the caller's own CUDA_VISIBLE_DEVICES lets the job see the device."""
+    return spec.only is None or any(
+        entry == str(index) or (not entry.isdigit() and uuid.startswith(entry))
+        for entry in spec.only
+    )

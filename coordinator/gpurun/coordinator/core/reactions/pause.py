@@ -1,0 +1,58 @@
+"""Pause: a person wants a running job to step aside, or a waiting one to stay where it is."""
+
+import msgspec
+
+from gpurun.coordinator.core import orders
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.pausing import can_exit
+from gpurun.coordinator.core.reactions.authority import named
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import JobState
+from gpurun.protocol.messages import Done, Pause, Problem
+
+
+def on_pause(state: State, event: MessageEvent, message: Pause) -> None:
+    """Answered at once where nothing has to happen, else when the job is paused."""
+    job = named(state, event, message.job)
+    if job is None:
+        return
+    if job.state.waits:
+        _hold(state, event, job)
+    elif job.state is JobState.RUNNING:
+        _ask(state, event, job)
+    elif job.state is JobState.PAUSING:
+        _join(state, event, job)
+    else:
+        text = f"{job.label} is {job.state}; ask again in a moment"
+        state.send(event.peer, Problem(text=text, code=1))
+
+
+def _hold(state: State, event: MessageEvent, job: Job) -> None:
+    state.move(job, Trigger.PAUSE, "held", held=True)
+    state.pass_wanted = True
+    what = "stays paused" if job.state is JobState.PAUSED else "is held"
+    text = f"{job.label} {what}; gpurun resume {job.id} lets it go on"
+    state.send(event.peer, Done(job=job.id, text=text))
+
+
+def _ask(state: State, event: MessageEvent, job: Job) -> None:
+    if reason := can_exit(job):
+        state.send(event.peer, Problem(text=f"{job.label} cannot be paused: {reason}", code=1))
+        return
+    orders.ask(state, job)
+    _wait(state, event, job)
+
+
+def _join(state: State, event: MessageEvent, job: Job) -> None:
+    if job.pause is not None:
+        by_user = msgspec.structs.replace(job.pause, by_user=True)
+        state.move(job, Trigger.PAUSE, "for a person too", pause=by_user, held=True)
+    _wait(state, event, job)
+
+
+def _wait(state: State, event: MessageEvent, job: Job) -> None:
+    state.asked_to_pause[job.id].append(event.peer)
+    text = f"{job.label} is asked to pause at its next safe point"
+    state.send(event.peer, Done(job=job.id, text=text, pending=True))

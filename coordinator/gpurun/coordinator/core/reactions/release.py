@@ -1,0 +1,53 @@
+"""When a device is free of a job: its tree has ended and a later sample does not show it."""
+
+import msgspec
+
+from gpurun.coordinator.core.job import Job, PauseOrder, Stage
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.coordinator.core.words import pause_text
+from gpurun.protocol.job import JobState
+from gpurun.protocol.messages import Done, Paused
+
+
+def tree_ended(state: State, job: Job, order: PauseOrder) -> None:
+    """The launcher has ended the tree for this pause: charged until it is seen gone."""
+    order = msgspec.structs.replace(order, stage=Stage.ENDED)
+    job = state.move(job, Trigger.TREE_ENDED, pause=order, process=None, left=state.now.boot)
+    if job.charged:
+        state.look()
+    else:
+        _paused(state, job)
+
+
+def see_gone(state: State, taken: float) -> None:
+    """Release what a sample taken at `taken` shows to be free of jobs that had ended before."""
+    for job in state.charged():
+        if job.left is not None and taken >= job.left and not _seen(state, job):
+            released = state.release(job)
+            if _ended_for_pause(released):
+                _paused(state, released)
+
+
+def _seen(state: State, job: Job) -> bool:
+    """A device that does not answer is not seen to be free."""
+    for held in job.reservations:
+        device = state.devices.get(held.device)
+        if device is None:
+            continue
+        looked = device.healthy and device.taken >= (job.left or 0.0)
+        if not looked or job.id in device.jobs():
+            return True
+    return False
+
+
+def _ended_for_pause(job: Job) -> bool:
+    order = job.pause
+    return job.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
+
+
+def _paused(state: State, job: Job) -> None:
+    job = state.move(job, Trigger.RELEASED, pauses=job.pauses + 1, left=None)
+    state.send(state.launchers.get(job.id), Paused(job=job.id, text=pause_text(state, job)))
+    for peer in state.asked_to_pause.pop(job.id, ()):
+        state.send(peer, Done(job=job.id, text=f"{job.label} is paused; gpurun resume {job.id}"))

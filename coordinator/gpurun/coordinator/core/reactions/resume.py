@@ -1,0 +1,33 @@
+"""Resume: back into the queue, with no right to go before anyone."""
+
+from gpurun.coordinator.core import orders
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.reactions.authority import named
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import JobState
+from gpurun.protocol.messages import Done, Problem, Resume
+
+
+def on_resume(state: State, event: MessageEvent, message: Resume) -> None:
+    """Let a held job go on; answered at once."""
+    job = named(state, event, message.job)
+    if job is None:
+        return
+    if not job.state.waits and job.state is not JobState.PAUSING:
+        state.send(event.peer, Problem(text=f"{job.label} is {job.state} already", code=1))
+        return
+    order = job.pause
+    if job.state is JobState.PAUSING and order is not None and order.stage is Stage.ASKED:
+        orders.withdraw(state, job, order, "resumed before it had paused")
+    else:
+        job = state.move(job, Trigger.RESUME, held=False)
+        state.pass_wanted = True
+    state.send(event.peer, Done(job=job.id, text=_text(job)))
+
+
+def _text(job: Job) -> str:
+    if job.state is JobState.PAUSING:
+        return f"{job.label} goes on as soon as there is room"
+    return f"{job.label} is back in the queue"

@@ -1,0 +1,105 @@
+"""Submit, AskAgain and Leave: a launcher brings a job, asks anew, or gives up waiting."""
+
+from gpurun.coordinator.core.effects import WatchJob, WatchLauncher
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Job, Process, Stage
+from gpurun.coordinator.core.lease import grant_message, lapse
+from gpurun.coordinator.core.reactions.authority import attempt_of, may_speak_for
+from gpurun.coordinator.core.reactions.spawn import take_process
+from gpurun.coordinator.core.request import obstacle_for_ever
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import Held, JobState
+from gpurun.protocol.messages import (
+    Accepted,
+    AskAgain,
+    Ended,
+    EndTree,
+    Leave,
+    Paused,
+    Problem,
+    Submit,
+)
+
+
+def on_submit(state: State, event: MessageEvent, message: Submit) -> None:
+    """Take in a new job, or answer a launcher that says hello again with the job's state."""
+    known = state.by_uuid.get(message.uuid)
+    job = state.find(known) if known is not None else None
+    if job is not None and not may_speak_for(event, job):
+        state.send(event.peer, Problem(text=f"job {job.id} belongs to {job.user}"))
+        return
+    if job is None:
+        problem = obstacle_for_ever(state, message.spec) if message.held is None else None
+        if problem is not None:
+            state.send(event.peer, problem)
+            return
+        job = _new(state, event, message)
+    state.send(event.peer, Accepted(job=job.id))
+    if job.state.ended:
+        state.send(event.peer, Ended(job=job.id))
+        return
+    _greet_launcher(state, event, job)
+    _catch_up(state, event, state.jobs[job.id], message.held)
+
+
+def on_ask_again(state: State, event: MessageEvent, message: AskAgain) -> None:
+    """The launcher came too late for its lease: back into the queue, with no blame."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None:
+        return
+    if job.lease is not None:
+        job = lapse(state, job, "the launcher came too late")
+    if job.state.waits:
+        state.update(job, stopped=False)
+        state.pass_wanted = True
+
+
+def on_leave(state: State, event: MessageEvent, message: Leave) -> None:
+    """Nobody waits for the job any more; one that has a process is past leaving."""
+    job = state.jobs.get(message.job)
+    if job is None or job.process is not None or not may_speak_for(event, job):
+        return
+    if not job.state.ended:
+        state.forget_windows(job)
+        state.move(job, Trigger.END_CANCELLED, "left the queue", reservations=())
+
+
+def _new(state: State, event: MessageEvent, message: Submit) -> Job:
+    job = Job(
+        id=state.next_id,
+        uuid=message.uuid,
+        uid=event.uid,
+        user=event.user,
+        spec=message.spec,
+        submitted_at=state.now.wall,
+        since=state.now.boot,
+    )
+    return state.add(job, " ".join(message.spec.command))
+
+
+def _greet_launcher(state: State, event: MessageEvent, job: Job) -> None:
+    state.launchers[job.id] = event.peer
+    state.expected.discard(job.id)
+    launcher = event.sender or Process(0, 0)
+    job = state.update(job, launcher=launcher, stopped=False)
+    state.reasons.pop(job.id, None)
+    state.pass_wanted = True
+    if launcher.pid:
+        state.effects.append(WatchLauncher(cause=state.cause, job=job.id, process=launcher))
+
+
+def _catch_up(state: State, event: MessageEvent, job: Job, held: Held | None) -> None:
+    """Bring both sides to the same view after either has been away."""
+    if held is not None:
+        if job.process is None:
+            take_process(state, job, held.attempt, Process(held.pid, held.start_time))
+        else:
+            state.effects.append(WatchJob(cause=state.cause, job=job.id, process=job.process))
+    elif job.lease is not None:
+        state.send(event.peer, grant_message(state, job))
+    order = job.pause
+    if job.state is JobState.PAUSING and order is not None and order.stage is Stage.DURABLE:
+        state.send(event.peer, EndTree(job=job.id, attempt=job.attempt, request=order.request))
+    if job.state is JobState.PAUSED:
+        state.send(event.peer, Paused(job=job.id, text=""))

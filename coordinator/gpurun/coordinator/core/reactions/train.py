@@ -1,0 +1,108 @@
+"""Attach, Capturing, Overdue, Durable, Refused, Resumed: the SDK speaks from the training loop."""
+
+from gpurun.coordinator.core import orders
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.reactions.authority import attempt_of
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import JobState
+from gpurun.protocol.messages import (
+    Attach,
+    Capturing,
+    Durable,
+    EndTree,
+    GoOn,
+    Overdue,
+    Problem,
+    Refused,
+    Resumed,
+)
+
+
+def on_attach(state: State, event: MessageEvent, message: Attach) -> None:
+    """The training says hello: how it can be paused, and whether it stands still for a pause."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.state.ended:
+        text = f"attempt {message.attempt} of job {message.job} is not known here"
+        state.send(event.peer, Problem(text=text))
+        return
+    state.trainers[job.id] = event.peer
+    job = state.update(job, pausable=message.pausable)
+    state.pass_wanted = True
+    order = orders.order_of(job, message.resting) if message.resting else None
+    if order is not None:
+        _durable(state, job, message.resting, message.checkpoint, "said again")
+    elif message.resting:
+        state.send(event.peer, GoOn(job=job.id, request=message.resting))
+    elif job.state is JobState.PAUSING and job.pause is not None:
+        _ask_anew(state, job)
+
+
+def on_capturing(state: State, event: MessageEvent, message: Capturing) -> None:
+    """The point of no return: from here on the pause is not withdrawn."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    order = orders.order_of(job, message.request) if job is not None else None
+    if job is not None and order is not None and order.stage is Stage.ASKED:
+        state.move(job, Trigger.CAPTURING, pause=orders.stage(order, Stage.CAPTURING))
+
+
+def on_overdue(state: State, event: MessageEvent, message: Overdue) -> None:
+    """A safe point after the deadline: whoever still wants the pause asks again."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    order = orders.order_of(job, message.request) if job is not None else None
+    if job is not None and order is not None and order.stage is Stage.ASKED:
+        orders.renew(state, job, order)
+        state.pass_wanted = True
+
+
+def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
+    """The checkpoint is on disk and the training stands still."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.state.ended:
+        return
+    detail = f"step {message.step}, {message.size} bytes in {message.seconds:.3f} s"
+    if orders.order_of(job, message.request) is None:
+        state.update(job, checkpoint=message.checkpoint)
+        state.send(event.peer, GoOn(job=job.id, request=message.request))
+    else:
+        _durable(state, job, message.request, message.checkpoint, detail)
+
+
+def on_refused(state: State, event: MessageEvent, message: Refused) -> None:
+    """Something stands in the way of a pause that loses nothing."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is not None and orders.order_of(job, message.request) is not None:
+        orders.refused(state, job, message.text)
+        state.pass_wanted = True
+
+
+def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
+    """The state of the checkpoint is back; who gave way to others is left in peace for a while."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.state is not JobState.RESUMING:
+        return
+    gave_way = job.pause is not None and not job.pause.by_user
+    returned = state.now.boot if gave_way else job.returned
+    state.move(job, Trigger.RESUMED, f"at step {message.step}", pause=None, returned=returned)
+
+
+def _durable(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:
+    """Have the launcher end the tree: it acknowledges by doing so, and will spawn it again."""
+    order = orders.order_of(job, request)
+    if order is None or order.stage is Stage.ENDED:
+        return
+    if order.stage is not Stage.DURABLE:
+        done = orders.stage(order, Stage.DURABLE)
+        job = state.move(job, Trigger.DURABLE, detail, pause=done, checkpoint=checkpoint)
+    end = EndTree(job=job.id, attempt=job.attempt, request=request)
+    state.send(state.launchers.get(job.id), end)
+
+
+def _ask_anew(state: State, job: Job) -> None:
+    """The training runs, whatever was asked before: the old request is void for it."""
+    order = job.pause
+    if order is None or order.stage is Stage.ENDED:
+        return
+    job = state.update(job, pause=orders.stage(order, Stage.ASKED))
+    orders.renew(state, job, orders.stage(order, Stage.ASKED))

@@ -1,0 +1,57 @@
+"""What can never be admitted on this machine is refused at once, not queued for ever."""
+
+from gpurun.coordinator.core.placement import visible
+from gpurun.coordinator.core.state import State
+from gpurun.protocol.job import JobSpec
+from gpurun.protocol.messages import Problem
+from gpurun.protocol.quantity import format_size
+
+USAGE = 2
+NO_DEVICE = 125
+
+
+def obstacle_for_ever(state: State, spec: JobSpec) -> Problem | None:
+    """Why no future can admit this request; None when one can."""
+    if problem := _malformed(spec):
+        return Problem(text=problem, code=USAGE)
+    if spec.gpus == 0:
+        return None
+    if not state.devices:
+        return Problem(text=state.problem or "this machine has no GPU", code=NO_DEVICE)
+    samples = [device.sample for device in state.devices.values()]
+    allowed = [sample for sample in samples if visible(spec, sample.index, sample.uuid)]
+    if len(allowed) < spec.gpus:
+        return Problem(text=_too_few(state, spec, len(allowed)), code=USAGE)
+    totals = sorted((sample.total or 0 for sample in allowed), reverse=True)
+    needed = spec.memory or 0
+    if needed > totals[spec.gpus - 1] > 0:
+        return Problem(
+            text=f"--mem {format_size(needed)} is more than any device has "
+            f"(the largest: {format_size(totals[0])}); ask for less",
+            code=USAGE,
+        )
+    return None
+
+
+def _malformed(spec: JobSpec) -> str:
+    if not spec.command:
+        return "there is no command to run; gpurun --help shows how"
+    if not -100 <= spec.priority <= 100:
+        return f"priority {spec.priority} is not between -100 and 100"
+    if not 0 <= spec.gpus <= 1024:
+        return f"--gpus {spec.gpus} is not a number of devices"
+    if spec.memory is not None and spec.memory <= 0:
+        return "--mem must be more than nothing"
+    shares = (spec.utilization, spec.memory_share)
+    if any(share is not None and not 0 < share <= 1 for share in shares):
+        return "a share must be more than 0 and at most 100 %"
+    return ""
+
+
+def _too_few(state: State, spec: JobSpec, allowed: int) -> str:
+    if spec.only is not None:
+        return (
+            f"CUDA_VISIBLE_DEVICES={','.join(spec.only)} leaves {allowed} of this machine's "
+            f"devices and {spec.gpus} are asked for; unset it or ask for fewer"
+        )
+    return f"--gpus {spec.gpus} is more than this machine has ({len(state.devices)}); ask for fewer"

@@ -1,0 +1,179 @@
+"""All that the scheduler knows, and the few ways in which it changes.
+
+Handlers read the state freely and change it only through the methods here, so that every change
+of a job is recorded and every effect names its cause.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from gpurun.coordinator.core.device import Device
+from gpurun.coordinator.core.effects import Effect, Record, Sample, Send
+from gpurun.coordinator.core.events import Event, Instant, Peer
+from gpurun.coordinator.core.job import Job, Reservation
+from gpurun.coordinator.core.settings import Settings
+from gpurun.coordinator.core.transitions import Trigger, next_state
+from gpurun.protocol.job import JobState, WaitReason
+from gpurun.protocol.messages import Message
+
+ENDED_KEPT = 1000
+"""Ended jobs that are remembered, so that a late word about one is understood."""
+
+
+class State:
+    """Jobs, devices and connections, with the effects of the batch under way."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.now = Instant(0.0, 0.0)
+        self.cause = ""
+        self.effects: list[Effect] = []
+        self.pass_wanted = False
+        self.timed = float("-inf")
+        """CLOCK_BOOTTIME up to which deadlines have been looked at."""
+
+        self.jobs: dict[int, Job] = {}
+        self.by_uuid: dict[str, int] = {}
+        self.ended: dict[int, Job] = {}
+        self.next_id = 1
+        self.next_request = 1
+
+        self.devices: dict[str, Device] = {}
+        self.problem = ""
+        """Why no device could be looked at in the last round."""
+        self.sampled: float | None = None
+        self.peaks: dict[int, int] = {}
+        """Most bytes each job was seen to use on one device; starts empty with the coordinator."""
+
+        self.launchers: dict[int, Peer] = {}
+        self.trainers: dict[int, Peer] = {}
+        self.expected: set[int] = set()
+        """Jobs whose launchers live and have not said hello since the restart."""
+        self.quiet_until = float("-inf")
+        """CLOCK_BOOTTIME until which the expected ones are waited for."""
+        self.asked_to_pause: defaultdict[int, list[Peer]] = defaultdict(list)
+        """Commands that wait until a job is paused."""
+        self.lapsed: dict[int, tuple[Reservation, ...]] = {}
+        """What a lapsed lease had reserved, should its launcher turn out to have used it."""
+        self.reasons: dict[int, tuple[WaitReason, int]] = {}
+        """Why each waiting job waits, and how many are ahead of it; of the last pass."""
+
+    def begin(self, event: Event) -> None:
+        """Take the time and the cause of the event under way."""
+        self.now, self.cause = event.at, event.cause
+
+    def find(self, job: int) -> Job | None:
+        """A job that lives, or one that ended not long ago."""
+        return self.jobs.get(job) or self.ended.get(job)
+
+    def live(self) -> Iterable[Job]:
+        """Jobs that have not ended."""
+        return (job for job in self.jobs.values() if not job.state.ended)
+
+    def waiting(self) -> list[Job]:
+        """Jobs in the queue, to start or to go on."""
+        return [job for job in self.jobs.values() if job.state.waits]
+
+    def charged(self) -> list[Job]:
+        """Jobs with which a device is charged; some have ended and are not yet seen gone."""
+        return [job for job in self.jobs.values() if job.charged]
+
+    def add(self, job: Job, detail: str) -> Job:
+        """Take in a new job."""
+        self.by_uuid[job.uuid] = job.id
+        self.next_id = max(self.next_id, job.id + 1)
+        self.jobs[job.id] = job
+        self._record(job, Trigger.SUBMIT, detail)
+        self.pass_wanted = True
+        return job
+
+    def update(self, job: Job, **changes: object) -> Job:
+        """Change what is known of a job without moving it."""
+        job = msgspec.structs.replace(job, **changes)
+        self.jobs[job.id] = job
+        self._record(job, None, "")
+        return job
+
+    def move(self, job: Job, trigger: Trigger, detail: str = "", **changes: object) -> Job:
+        """Move a job by the table, count its time, and write the line of its story."""
+        state = next_state(job.state, trigger)
+        if state is not job.state:
+            changes |= self._clocks(job)
+            self.pass_wanted = True
+        if state.ended:
+            changes |= {"ended_at": self.now.wall, "lease": None, "pause": None}
+        job = msgspec.structs.replace(job, state=state, **changes)
+        self.jobs[job.id] = job
+        self._record(job, trigger, detail)
+        if state.ended:
+            self._retire(job)
+        return job
+
+    def release(self, job: Job) -> Job:
+        """The job's processes are seen gone: its devices are free of it."""
+        self.forget_windows(job)
+        job = msgspec.structs.replace(job, reservations=())
+        self.jobs[job.id] = job
+        self._record(job, None, "")
+        self.pass_wanted = True
+        if job.state.ended:
+            self._retire(job)
+        return job
+
+    def send(self, peer: Peer | None, message: Message) -> None:
+        """Say something to a client that is there."""
+        if peer:
+            self.effects.append(Send(cause=self.cause, peer=peer, message=message))
+
+    def look(self) -> None:
+        """Ask for a sample at once."""
+        sample = Sample(cause=self.cause)
+        if sample not in self.effects:
+            self.effects.append(sample)
+
+    def forget_windows(self, job: Job) -> None:
+        """Something of this job started, ended or was released: past utilization says nothing."""
+        for held in job.reservations:
+            if device := self.devices.get(held.device):
+                device.restart_window(self.now.boot)
+
+    def _clocks(self, job: Job) -> dict[str, object]:
+        span = max(0.0, self.now.boot - job.since)
+        clock = {
+            JobState.QUEUED: "waited",
+            JobState.STARTING: "waited",
+            JobState.RUNNING: "ran",
+            JobState.PAUSING: "ran",
+            JobState.PAUSED: "paused",
+            JobState.RESUMING: "paused",
+        }[job.state]
+        return {"since": self.now.boot, clock: getattr(job, clock) + span}
+
+    def _record(self, job: Job, trigger: Trigger | None, detail: str) -> None:
+        self.effects.append(
+            Record(
+                cause=self.cause,
+                job=job,
+                at=self.now.boot,
+                wall=self.now.wall,
+                trigger=trigger or "",
+                detail=detail,
+            )
+        )
+
+    def _retire(self, job: Job) -> None:
+        """Keep an ended job only while it is charged; then among the last that ended."""
+        self.reasons.pop(job.id, None)
+        self.expected.discard(job.id)
+        if job.charged:
+            return
+        del self.jobs[job.id]
+        self.ended[job.id] = job
+        self.trainers.pop(job.id, None)
+        self.launchers.pop(job.id, None)
+        self.peaks.pop(job.id, None)
+        if len(self.ended) > ENDED_KEPT:
+            oldest = self.ended.pop(next(iter(self.ended)))
+            del self.by_uuid[oldest.uuid]

@@ -1,0 +1,84 @@
+"""`gpurun why JOB`: the admission sum, device by device, in a form a person can check by hand."""
+
+from collections.abc import Iterable
+
+from gpurun.coordinator.core.admission import EPSILON, Verdict
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.placement import judge_all
+from gpurun.coordinator.core.schedule import Plan
+from gpurun.coordinator.core.settings import Limits
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.words import reason_of
+from gpurun.protocol.quantity import format_share, format_size
+
+
+def why_text(state: State, job: Job) -> str:
+    """Why the job waits; of one that does not wait, what it holds or how it ended."""
+    if job.state.ended:
+        code = "" if job.exit_code is None else f", exit code {job.exit_code}"
+        return f"{job.label} has ended: {job.state}{code}"
+    if not job.state.waits:
+        return "\n".join([f"{job.label} is {job.state}", *_holdings(state, job)])
+    reason = reason_of(state, job)
+    plan = Plan(state)
+    plan.make(until=job)
+    lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
+    for verdict in judge_all(job.spec, plan.loads.values(), state.settings):
+        lines += _sum(verdict, state.settings.limits)
+    return "\n".join(lines)
+
+
+def _holdings(state: State, job: Job) -> Iterable[str]:
+    for held in job.reservations:
+        sample = state.devices[held.device].sample
+        yield (
+            f"  holds {format_size(held.memory)} and {format_share(held.utilization)} "
+            f"of GPU {sample.index} ({sample.name})"
+        )
+
+
+def _sum(verdict: Verdict, limits: Limits) -> list[str]:
+    load, need = verdict.load, verdict.need
+    result = "fits" if verdict.fits else f"does not fit ({verdict.code})"
+    head = f"  GPU {load.index} ({load.name}): {result}"
+    if verdict.alone:
+        free, needed = format_size(load.free), format_size(need.memory)
+        return [head, f"    alone on it: needs {needed} of {free} free, whatever the caps"]
+    return [
+        head,
+        _memory_line(load, need.memory, limits),
+        _time_line(load, need.utilization, limits),
+    ]
+
+
+def _memory_line(load: Load, need: int, limits: Limits) -> str:
+    terms = [("other programs", load.external_memory)]
+    terms += [(f"job {job}", charge.memory) for job, charge in load.charges.items()]
+    terms += [(f"set aside for job {j}", charge.memory) for j, charge in load.set_aside.items()]
+    terms += [("this job", need), ("headroom", limits.headroom)]
+    total = sum(size for _, size in terms)
+    cap = int(limits.memory * load.total)
+    sign = "<=" if total <= cap else ">"
+    return (
+        f"    memory: {_terms(terms)} = {format_size(total)} {sign} {format_size(cap)} "
+        f"({format_share(limits.memory)} of {format_size(load.total)})"
+    )
+
+
+def _time_line(load: Load, need: float, limits: Limits) -> str:
+    reserved = load.external_utilization + load.charged_utilization
+    window = "unknown" if load.window is None else format_share(load.window)
+    total = load.utilization + load.set_aside_utilization + need
+    sign = "<=" if total <= limits.utilization + EPSILON else ">"
+    return (
+        f"    utilization: max(window {window}, other programs "
+        f"{format_share(load.external_utilization)} + reserved "
+        f"{format_share(reserved - load.external_utilization)}) + set aside "
+        f"{format_share(load.set_aside_utilization)} + this job {format_share(need)} "
+        f"= {format_share(total)} {sign} {format_share(limits.utilization)}"
+    )
+
+
+def _terms(terms: list[tuple[str, int]]) -> str:
+    return " + ".join(f"{name} {format_size(size)}" for name, size in terms if size)

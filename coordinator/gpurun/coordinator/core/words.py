@@ -1,0 +1,92 @@
+"""What is said to people: each sentence once, from the data that the reasons carry."""
+
+from collections.abc import Iterable
+
+from gpurun.coordinator.core.admission import Verdict
+from gpurun.coordinator.core.job import Basis, Job
+from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.state import State
+from gpurun.protocol.job import JobState, ReasonCode, WaitReason
+from gpurun.protocol.quantity import format_duration, format_share, format_size
+
+
+def place_text(loads: Iterable[Load]) -> str:
+    """Devices as a person knows them."""
+    return ", ".join(f"GPU {load.index} ({load.name})" for load in loads) or "no GPU"
+
+
+def reason_of(state: State, job: Job) -> WaitReason | None:
+    """Why the job waits; for one that is asked to pause, that it has not come to a safe point."""
+    if job.state is JobState.PAUSING and job.pause is not None and job.pause.overdue:
+        return WaitReason(ReasonCode.SAFE_POINT, "asked to pause; waiting for a safe point")
+    waits = state.reasons.get(job.id)
+    return waits[0] if waits is not None and job.state.waits else None
+
+
+def pause_text(state: State, job: Job) -> str:
+    """For whom a job has stepped aside, and for about how long."""
+    order = job.pause
+    if job.held or order is None or not order.waiters:
+        return f"by hand; gpurun resume {job.id} lets it go on"
+    waiters = [state.find(waiter) for waiter in order.waiters]
+    names = " and ".join(waiter.label for waiter in waiters if waiter is not None)
+    times = [waiter.spec.time for waiter in waiters if waiter is not None]
+    known = [time for time in times if time is not None]
+    span = f"about {format_duration(max(known))}" if len(known) == len(times) else "unknown"
+    return f"for {names} (time: {span}); it goes on by itself"
+
+
+def end_text(state: State, job: Job) -> str:
+    """Peak use, and what will be reserved next time."""
+    if not job.granted:
+        return ""
+    peak = state.peaks.get(job.id)
+    seen = "its memory was not seen" if peak is None else f"peak {format_size(peak)}"
+    reserved = format_size(job.granted)
+    if job.basis is Basis.TOLD:
+        return f"{seen} of {reserved} reserved as told; the same next time"
+    advice = f"; --mem {format_size(peak).replace(' ', '')} would leave room" if peak else ""
+    return f"{seen} of {reserved} reserved; next time again all that is left{advice}"
+
+
+def blocked_text(state: State, verdict: Verdict) -> str:
+    """Why a job does not fit on the device that comes nearest, and who holds it."""
+    load, need = verdict.load, verdict.need
+    where = f"GPU {load.index}"
+    match verdict.code:
+        case ReasonCode.UNHEALTHY:
+            return f"{where} takes no work: {load.health}"
+        case ReasonCode.STALE:
+            return f"{where} has not been seen lately{_because(state)}"
+        case ReasonCode.UTILIZATION:
+            what = f"{format_share(need.utilization)} of its time"
+            lack = format_share(verdict.missing)
+        case ReasonCode.WHOLE_DEVICE:
+            need_text = format_size(need.memory)
+            return f"needs {need_text}, more than {where} shares: waits for it to be empty" + (
+                _holders(state, load)
+            )
+        case ReasonCode.SET_ASIDE:
+            ahead = ", ".join(f"job {job}" for job in load.set_aside)
+            return f"room on {where} is set aside for {ahead}{_holders(state, load)}"
+        case _:
+            what = f"{format_size(need.memory)}"
+            lack = format_size(int(verdict.missing))
+    return f"needs {what} on {where} and {lack} is missing{_holders(state, load)}"
+
+
+def _because(state: State) -> str:
+    return f": {state.problem}" if state.problem else ""
+
+
+def _holders(state: State, load: Load) -> str:
+    held = []
+    for job_id, charge in load.charges.items():
+        job = state.jobs[job_id]
+        held.append(
+            f"{job.label}, {job.user}: {format_size(charge.memory)}, "
+            f"{format_share(charge.utilization)}"
+        )
+    if load.external_memory:
+        held.append(f"other programs: {format_size(load.external_memory)}")
+    return f"; held by {'; '.join(held)}" if held else ""

@@ -1,0 +1,251 @@
+"""The loop: frames, ends of processes, samples and time become events; effects become deeds.
+
+One thread, one poll. Each turn takes a batch of events, lets the scheduler decide, commits what it
+recorded, and only then sends.
+"""
+
+import logging
+import math
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import zmq
+
+from gpurun.coordinator import clock, processes, spool
+from gpurun.coordinator.core.effects import (
+    Effect,
+    Record,
+    Sample,
+    Send,
+    Shutdown,
+    WatchJob,
+    WatchLauncher,
+)
+from gpurun.coordinator.core.events import (
+    Event,
+    JobProcessEndEvent,
+    LauncherEndEvent,
+    MessageEvent,
+    RestartEvent,
+    SampleEvent,
+    TimerEvent,
+)
+from gpurun.coordinator.core.job import Job, Process
+from gpurun.coordinator.core.scheduler import Scheduler
+from gpurun.coordinator.desk import Desk
+from gpurun.coordinator.gpus.monitor import Monitor
+from gpurun.coordinator.queries import own_processes
+from gpurun.coordinator.server import Server
+from gpurun.coordinator.store import Store
+from gpurun.coordinator.tokens import token_of
+from gpurun.coordinator.watch import Watch, Watched
+from gpurun.protocol.messages import Grant, Message
+from gpurun.protocol.paths import Paths
+
+_log = logging.getLogger(__name__)
+
+_COMMIT_RETRY = 1.0
+"""Seconds between two tries to write a batch that could not be written."""
+_LONGEST_POLL = 3600.0
+
+
+class Daemon:
+    """Joins the scheduler to its edges."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        scheduler: Scheduler,
+        store: Store,
+        server: Server,
+        desk: Desk,
+        monitor: Monitor,
+        idle_exit: float,
+    ) -> None:
+        self._paths, self._idle_exit = paths, idle_exit
+        self._scheduler, self._state = scheduler, scheduler.state
+        self._store, self._secret = store, store.secret()
+        self._server, self._desk, self._monitor = server, desk, monitor
+        self._watch = Watch()
+        self._signals = Signals()
+        self._stopping = False
+        self._idle_since = clock.now().boot
+        self._poller = zmq.Poller()
+        for source in (server.socket, self._watch, monitor, self._signals):
+            self._poller.register(source, zmq.POLLIN)
+
+    def restart(self, rounds: Sequence[SampleEvent]) -> None:
+        """Find every job again; with the first samples of the devices, so that nothing waits."""
+        at = clock.now()
+        jobs = self._store.jobs()
+        self._state.next_id = self._store.next_id()
+        rebooted = self._store.boot(processes.boot_id())
+        if rebooted:
+            jobs = [_after_reboot(job, at.boot) for job in jobs]
+        known = {job.uuid: job for job in jobs}
+        ends = [(known[u], end) for u, end in spool.spooled(self._paths.spool) if u in known]
+        restart = RestartEvent(
+            at=at,
+            jobs=tuple(jobs),
+            alive=frozenset() if rebooted else _alive(jobs),
+            told=frozenset(job.id for job, _ in ends),
+        )
+        heard = [_as_told(job, end) for job, end in ends]
+        self._handle([restart, *heard, *rounds])
+        for job, _ in ends:
+            spool.forget(self._paths.spool, job.uuid)
+
+    def run(self) -> None:
+        """Serve until asked to stop, or until there has been no job for long enough."""
+        while not self._stopping:
+            self._handle(list(self._wait()))
+            self._watch_idleness()
+
+    def close(self) -> None:
+        """Leave running jobs alone and free everything."""
+        self._server.close()
+        self._monitor.stop(1.0)
+        self._watch.close()
+        self._store.close()
+
+    def _wait(self) -> Iterator[Event]:
+        """Everything that has happened, waiting for the first of it."""
+        ready = dict(self._poller.poll(math.ceil(self._timeout() * 1000)))
+        yield from self._messages()
+        for watched in self._watch.ended():
+            yield from self._ended(watched)
+        yield from rounds(self._monitor)
+        if self._signals.fileno() in ready:
+            self._stopping = True
+        if self._due():
+            yield TimerEvent(at=clock.now())
+
+    def _timeout(self) -> float:
+        if self._watch.pending:
+            return 0.0
+        wake = self._scheduler.wake_at()
+        instants = [self._idle_since + self._idle_exit] + ([] if wake is None else [wake])
+        return min(max(0.0, min(instants) - clock.now().boot), _LONGEST_POLL)
+
+    def _due(self) -> bool:
+        """Whether an instant that the scheduler waits for lies between its last event and now."""
+        wake = self._scheduler.wake_at()
+        return wake is not None and clock.now().boot >= wake
+
+    def _messages(self) -> Iterator[Event]:
+        for incoming in self._server.receive():
+            answer = self._desk.take(incoming)
+            if isinstance(answer, MessageEvent):
+                yield answer
+            elif answer is not None:
+                self._server.send(incoming.peer, answer)
+
+    def _ended(self, watched: Watched) -> Iterator[Event]:
+        at, job, process = clock.now(), watched.job, watched.process
+        if not watched.launcher:
+            yield JobProcessEndEvent(at=at, job=job, process=process)
+            return
+        known = self._state.jobs.get(job)
+        end = spool.spooled_for(self._paths.spool, known.uuid) if known is not None else None
+        if known is not None and end is not None:
+            yield _as_told(known, end)
+        yield LauncherEndEvent(at=at, job=job, process=process)
+
+    def _handle(self, events: list[Event]) -> None:
+        if events:
+            self._carry_out(self._scheduler.handle_all(events))
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        """Written before sent: after a crash the state is what the log says."""
+        records = [effect for effect in effects if isinstance(effect, Record)]
+        if records and not self._commit(records):
+            return
+        for effect in effects:
+            match effect:
+                case Send(peer=peer, message=message):
+                    self._server.send(peer, self._with_token(message))
+                case WatchJob(job=job, process=process):
+                    self._watch.add(Watched(job, process, launcher=False))
+                case WatchLauncher(job=job, process=process):
+                    self._watch.add(Watched(job, process, launcher=True))
+                case Sample():
+                    self._monitor.request(own_processes(self._state))
+                case Shutdown():
+                    self._stopping = True
+
+    def _commit(self, records: list[Record]) -> bool:
+        """Write until it succeeds: what is not written is not sent and admits nobody."""
+        while True:
+            try:
+                self._store.write(records)
+            except sqlite3.Error as error:
+                _log.error("cannot write the store (%s); nothing starts until it can", error)
+                if self._signals.wait(_COMMIT_RETRY):
+                    self._stopping = True
+                    return False
+            else:
+                return True
+
+    def _with_token(self, message: Message) -> Message:
+        if not isinstance(message, Grant):
+            return message
+        job = self._state.jobs[message.job]
+        token = token_of(self._secret, job.uuid, message.attempt)
+        return msgspec.structs.replace(message, token=token)
+
+    def _watch_idleness(self) -> None:
+        now = clock.now().boot
+        if any(self._state.live()):
+            self._idle_since = now
+        elif now >= self._idle_since + self._idle_exit:
+            _log.info("no job for %.0f s: good bye", self._idle_exit)
+            self._stopping = True
+
+
+class Signals:
+    """SIGTERM and SIGINT as a descriptor."""
+
+    def __init__(self) -> None:
+        self._read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable once a signal has come."""
+        return self._read
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a signal at most so long; tell whether one came."""
+        poller = zmq.Poller()
+        poller.register(self, zmq.POLLIN)
+        return bool(poller.poll(math.ceil(seconds * 1000)))
+
+
+def rounds(monitor: Monitor) -> list[SampleEvent]:
+    """The monitor's rounds as events."""
+    return [
+        SampleEvent(at=clock.now(), taken=r.taken, devices=r.devices, problem=r.problem)
+        for r in monitor.take()
+    ]
+
+
+def _alive(jobs: Sequence[Job]) -> frozenset[Process]:
+    known = {p for job in jobs for p in (job.launcher, job.process) if p is not None}
+    return frozenset(p for p in known if processes.alive(p.pid, p.start_time))
+
+
+def _after_reboot(job: Job, boot: float) -> Job:
+    """Instants of another run of the machine mean nothing; nothing of it holds a device."""
+    held = () if job.state.ended else job.reservations
+    return msgspec.structs.replace(
+        job, since=boot, lease=None, left=None, returned=None, reservations=held
+    )
+
+
+def _as_told(job: Job, end: spool.End) -> MessageEvent:
+    """A spooled end as if its launcher said it now."""
+    return MessageEvent(at=clock.now(), peer=b"", uid=job.uid, user=job.user, message=end)

@@ -1,0 +1,100 @@
+"""The desk: greets clients, checks what they show, and passes on what needs a decision."""
+
+import functools
+import logging
+import os
+import pwd
+from collections import OrderedDict
+
+from gpurun.coordinator import clock, processes
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Process
+from gpurun.coordinator.core.scheduler import MESSAGES
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.queries import Queries
+from gpurun.coordinator.server import Incoming
+from gpurun.coordinator.tokens import is_token
+from gpurun.protocol import messages as m
+from gpurun.protocol.codec import MalformedError, decode_request
+from gpurun.protocol.version import PROTOCOL, VERSION, disagreement
+
+_log = logging.getLogger(__name__)
+
+_REFUSED_KEPT = 1000
+"""Connections of another protocol that are remembered, so that nothing they say is believed."""
+_FROM_TRAINING = (m.Attach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed)
+
+Answer = m.Message | MessageEvent | None
+"""What to reply at once, or what the scheduler has to decide; None where nothing is said."""
+
+
+class Desk:
+    """Turns a frame into an answer or an event; what is refused changes nothing."""
+
+    def __init__(self, state: State, queries: Queries, secret: str, watched: str) -> None:
+        self._state, self._queries, self._secret = state, queries, secret
+        self._watched = watched
+        self._refused: OrderedDict[bytes, None] = OrderedDict()
+
+    def take(self, incoming: Incoming) -> Answer:
+        """Read one frame."""
+        if incoming.peer in self._refused:
+            return None
+        if incoming.uid not in (os.getuid(), 0):
+            return m.Problem(text=f"this coordinator serves {user_name(os.getuid())} only")
+        try:
+            message = decode_request(incoming.data)
+        except MalformedError as error:
+            _log.warning("uid %d, pid %d: %s", incoming.uid, incoming.pid, error)
+            return m.Problem(text=str(error))
+        if isinstance(message, m.Hello):
+            return self._greet(incoming, message)
+        return self._queries.answer(incoming, message) or self._event(incoming, message)
+
+    def _greet(self, incoming: Incoming, hello: m.Hello) -> m.Message:
+        if hello.protocol != PROTOCOL:
+            return self._refuse(incoming, disagreement(PROTOCOL, hello.protocol))
+        if hello.devices and hello.devices != self._watched:
+            return self._refuse(
+                incoming,
+                f"the running coordinator watches {self._watched}, not {hello.devices}; "
+                "gpurun coordinator stop ends it, and the next gpurun starts one that does",
+            )
+        return m.Welcome(version=VERSION, pid=os.getpid())
+
+    def _refuse(self, incoming: Incoming, text: str) -> m.Problem:
+        self._refused[incoming.peer] = None
+        if len(self._refused) > _REFUSED_KEPT:
+            self._refused.popitem(last=False)
+        return m.Problem(text=text)
+
+    def _event(self, incoming: Incoming, message: m.Message) -> Answer:
+        if isinstance(message, _FROM_TRAINING):
+            job = self._state.find(message.job)
+            uuid = job.uuid if job is not None else ""
+            if not is_token(message.token, self._secret, uuid, message.attempt):
+                return m.Problem(text=f"this is not the token of job {message.job}")
+        elif type(message) not in MESSAGES and not isinstance(message, m.Stop):
+            return m.Problem(text=f"{type(message).__name__} is not for the coordinator")
+        return MessageEvent(
+            at=clock.now(),
+            peer=incoming.peer,
+            uid=incoming.uid,
+            user=user_name(incoming.uid),
+            message=message,
+            sender=_sender(incoming) if isinstance(message, m.Submit) else None,
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def user_name(uid: int) -> str:
+    """The name of a user, or the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _sender(incoming: Incoming) -> Process | None:
+    started = processes.start_time(incoming.pid) if incoming.pid else None
+    return None if started is None else Process(incoming.pid, started)

@@ -1,0 +1,119 @@
+"""Questions that change nothing of a job: status, why, and the loads of simulated devices."""
+
+import os
+from collections.abc import Callable
+
+from gpurun.coordinator import clock, processes
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.sample import OwnProcess
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.view import device_views, job_view, job_views
+from gpurun.coordinator.core.why import why_text
+from gpurun.coordinator.gpus.devices import Devices
+from gpurun.coordinator.gpus.loads import SimulationError
+from gpurun.coordinator.gpus.simulated import SimulatedDevices, SimulatedOutOfMemoryError
+from gpurun.coordinator.server import Incoming
+from gpurun.coordinator.store import Store
+from gpurun.protocol import messages as m
+from gpurun.protocol.quantity import format_share, format_size
+from gpurun.protocol.status import Coordinator, JobStory, Status, StoryEntry
+from gpurun.protocol.version import VERSION
+
+
+class Queries:
+    """Reads the state and the store."""
+
+    def __init__(
+        self, state: State, store: Store, devices: Devices, look: Callable[[], None]
+    ) -> None:
+        self._state, self._store, self._devices, self._look = state, store, devices, look
+        self._began = clock.now().boot
+
+    def answer(self, incoming: Incoming, message: m.Message) -> m.Message | None:
+        """The answer to a question; None for a message that is none."""
+        # The spans that a view shows run up to the present, not to the last event.
+        self._state.now = clock.now()
+        match message:
+            case m.AskStatus():
+                return m.StatusReply(status=self._status(everything=message.everything))
+            case m.AskWhy():
+                return self._why(message)
+            case m.SimulateLoad():
+                return self._simulate(incoming, message)
+        return None
+
+    def _status(self, *, everything: bool) -> Status:
+        state = self._state
+        jobs = list(state.live())
+        if everything:
+            ended = [job for job in state.jobs.values() if job.state.ended]
+            jobs = [*state.ended.values(), *ended, *jobs]
+        uptime = state.now.boot - self._began
+        return Status(
+            coordinator=Coordinator(VERSION, os.getpid(), uptime),
+            devices=device_views(state),
+            jobs=job_views(state, sorted(jobs, key=lambda job: job.id), clock.iso),
+        )
+
+    def _why(self, message: m.AskWhy) -> m.Message:
+        job = self._find(message.job)
+        if job is None:
+            text = (
+                f"there is no job {message.job!r}, or more than one; gpurun status lists the jobs"
+            )
+            return m.Problem(text=text, code=2)
+        entries = tuple(
+            StoryEntry(line.boot, clock.iso(line.wall), line.trigger, line.state, line.detail)
+            for line in self._store.story(job.id)
+        )
+        story = JobStory(job_view(self._state, job, clock.iso), entries)
+        return m.WhyReply(text=why_text(self._state, job), story=story)
+
+    def _find(self, reference: str) -> Job | None:
+        state = self._state
+        if reference.isascii() and reference.isdigit() and len(reference) < 19:
+            return state.find(int(reference))
+        named = [job for job in state.live() if job.spec.name == reference]
+        return named[0] if len(named) == 1 else None
+
+    def _simulate(self, incoming: Incoming, load: m.SimulateLoad) -> m.Message:
+        """Occupy a simulated device for the sender's life."""
+        if not isinstance(self._devices, SimulatedDevices):
+            text = "this coordinator watches real devices; try GPURUN_DEVICES=sim:24GiB"
+            return m.Problem(text=text, code=1)
+        pid = incoming.pid or load.pid
+        started = processes.start_time(pid)
+        if started is None:
+            return m.Problem(text=f"there is no process {pid}", code=1)
+        own = own_processes(self._state)
+        try:
+            device = self._devices.occupy(
+                pid, started, load.device, load.memory, load.utilization, own
+            )
+        except SimulatedOutOfMemoryError as error:
+            return m.Problem(text=str(error), code=1)
+        except SimulationError as error:
+            return m.Problem(text=str(error), code=2)
+        self._look()
+        text = (
+            f"holding {format_size(load.memory)} and {format_share(load.utilization)} "
+            f"of GPU {device.index} ({device.name})"
+        )
+        return m.Done(job=0, text=text)
+
+
+def own_processes(state: State) -> tuple[OwnProcess, ...]:
+    """The roots of our jobs' trees, with what each job reserved."""
+    return tuple(
+        OwnProcess(
+            job=job.id,
+            pid=job.process.pid,
+            start_time=job.process.start_time,
+            launcher=job.launcher.pid if job.launcher else 0,
+            devices=tuple(held.device for held in job.reservations),
+            memory=max((held.memory for held in job.reservations), default=0),
+            utilization=max((held.utilization for held in job.reservations), default=0.0),
+        )
+        for job in state.jobs.values()
+        if job.process is not None and job.charged
+    )

@@ -1,0 +1,73 @@
+"""The socket: frames in and out, who sent them, and what a flood may not do.
+
+On ipc:// ZeroMQ reports the kernel's word for the sender (SO_PEERCRED). The uid is sound; the pid
+is that of the process that connected.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import msgspec
+import zmq
+
+from gpurun.protocol.codec import MAX_MESSAGE, encode
+from gpurun.protocol.messages import Message
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 200
+"""Frames read before the loop turns to other things."""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One frame and its sender."""
+
+    peer: bytes
+    uid: int
+    pid: int
+    """0 for a sender in another pid namespace."""
+    data: bytes
+
+
+class Server:
+    """A ROUTER on the coordinator's endpoint."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._context = zmq.Context()
+        self.socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, 2000)
+        self.socket.setsockopt(zmq.LINGER, 500)
+        self.socket.bind(endpoint)
+
+    def receive(self) -> Iterator[Incoming]:
+        """What has come in, without waiting."""
+        for _ in range(_BATCH):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if len(frames) == 2:
+                uid, pid = _sender(frames[1])
+                yield Incoming(frames[0].bytes, uid, pid, frames[1].bytes)
+            else:
+                _log.warning("dropped a message of %d parts", len(frames))
+
+    def send(self, peer: bytes, message: Message) -> None:
+        """Say something to a peer; one that is gone or does not read misses it."""
+        try:
+            self.socket.send_multipart((peer, encode(message)), zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            _log.info("%s not delivered: %s", type(message).__name__, error)
+
+    def close(self) -> None:
+        """Let the last words out and free the endpoint."""
+        self.socket.close()
+        self._context.term()
+
+
+def _sender(frame: zmq.Frame) -> tuple[int, int]:
+    """Uid and pid from `localhost:UID:GID:PID`."""
+    _, uid, _, pid = str(frame.get("Peer-Address")).split(":")
+    return int(uid), int(pid)
