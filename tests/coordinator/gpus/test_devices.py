@@ -1,0 +1,35 @@
+"""GPURUN_DEVICES."""
+
+import pytest
+
+from gpurun.coordinator.gpus.devices import parse
+from gpurun.protocol.quantity import GIB
+
+
+def test_the_driver_is_the_default() -> None:
+    """Nothing and `nvml` mean the NVIDIA driver, which is not asked before it is opened."""
+    assert parse("", "file").kind == "nvml"
+    assert parse("nvml", "file").kind == "nvml"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "size"),
+    [("sim:24GiB", 1, 24 * GIB), ("sim:2x16G", 2, 16 * GIB), ("SIM:1x512MiB", 1, GIB // 2)],
+)
+def test_simulated_devices_have_a_number_and_a_size(text: str, count: int, size: int) -> None:
+    """Sizes are read as everywhere; a device is named after its size."""
+    devices = parse(text, "/nonexistent/simulation.json")
+    assert devices.kind == "sim"
+    assert [device.total for device in devices.sample(())] == [size] * count
+
+
+@pytest.mark.parametrize(
+    "text", ["cuda", "sim", "sim:", "sim:0x24GiB", "sim:24", "sim:x24GiB", "sim:2x24xGiB", "sim:2x"]
+)
+def test_what_is_malformed_is_said_in_one_line(text: str) -> None:
+    """The line shows what was given and a form that works."""
+    with pytest.raises(ValueError, match="GPURUN_DEVICES") as error:
+        parse(text, "file")
+    assert repr(text) in str(error.value)
+    assert "GiB" in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,78 @@
+"""A folder, an environment, a coordinator that obeys the test, and the real command."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.launcher.coordinator_double import CoordinatorDouble
+
+import gpurun_entry
+
+GPURUN = os.path.join(os.path.dirname(sys.executable), "gpurun")
+DEADLINE = 15.0
+
+
+@pytest.fixture
+def folder() -> Iterator[str]:
+    """Short, because a socket's path is."""
+    path = tempfile.mkdtemp(prefix="gl-")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def environment(folder: str) -> dict[str, str]:
+    """The caller's, with gpurun's own places in the folder and no device set by anybody."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("GPURUN_", "CUDA_"))}
+    return kept | {
+        "GPURUN_RUNTIME_DIR": f"{folder}/run",
+        "GPURUN_STATE_DIR": f"{folder}/state",
+        "PYTHONPATH": os.path.dirname(gpurun_entry.__file__),
+    }
+
+
+@pytest.fixture
+def coordinator(environment: dict[str, str]) -> Iterator[CoordinatorDouble]:
+    double = CoordinatorDouble(environment["GPURUN_RUNTIME_DIR"])
+    yield double
+    double.close()
+
+
+Command = subprocess.Popen[str]
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def start(folder: str, environment: dict[str, str]) -> Iterator[Start]:
+    """Start the command, away from any terminal; whatever still runs at the end is killed."""
+    started: list[Command] = []
+
+    def start_command(*words: str, **changes: object) -> Command:
+        options: dict[str, object] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "env": environment,
+            "cwd": folder,
+            "start_new_session": True,
+        }
+        command = subprocess.Popen([GPURUN, *words], **(options | changes))  # type: ignore[call-overload]
+        started.append(command)
+        return command  # type: ignore[no-any-return]
+
+    yield start_command
+    for command in started:
+        if command.poll() is None:
+            os.killpg(command.pid, 9)
+        command.communicate(timeout=DEADLINE)
+
+
+def ended(command: Command) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command that is to end by itself."""
+    out, err = command.communicate(timeout=DEADLINE)
+    return command.returncode, out, err
