@@ -2,18 +2,29 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from tests.launcher.coordinator_double import CoordinatorDouble
 
 import gpurun_entry
+from gpurun.launcher import process
 
 GPURUN = os.path.join(os.path.dirname(sys.executable), "gpurun")
 DEADLINE = 15.0
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_signals() -> None:
+    """What whoever started the tests ignores (nohup, a shell's `&`) is not for the commands."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -27,10 +38,13 @@ def folder() -> Iterator[str]:
 @pytest.fixture
 def environment(folder: str) -> dict[str, str]:
     """The caller's, with gpurun's own places in the folder and no device set by anybody."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("GPURUN_", "CUDA_"))}
+    # Without its byte code Python compiles everything anew, three times as slow as for a user.
+    dropped = ("GPURUN_", "CUDA_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {
         "GPURUN_RUNTIME_DIR": f"{folder}/run",
         "GPURUN_STATE_DIR": f"{folder}/state",
+        "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
         "PYTHONPATH": os.path.dirname(gpurun_entry.__file__),
     }
 
@@ -51,7 +65,7 @@ def start(folder: str, environment: dict[str, str]) -> Iterator[Start]:
     """Start the command, away from any terminal; whatever still runs at the end is killed."""
     started: list[Command] = []
 
-    def start_command(*words: str, **changes: object) -> Command:
+    def start_command(*words: str, program: str = GPURUN, **changes: object) -> Command:
         options: dict[str, object] = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
@@ -61,7 +75,7 @@ def start(folder: str, environment: dict[str, str]) -> Iterator[Start]:
             "cwd": folder,
             "start_new_session": True,
         }
-        command = subprocess.Popen([GPURUN, *words], **(options | changes))  # type: ignore[call-overload]
+        command = subprocess.Popen([program, *words], **(options | changes))  # type: ignore[call-overload]
         started.append(command)
         return command  # type: ignore[no-any-return]
 
@@ -76,3 +90,17 @@ def ended(command: Command) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command that is to end by itself."""
     out, err = command.communicate(timeout=DEADLINE)
     return command.returncode, out, err
+
+
+def wait_until(condition: Callable[[], bool], within: float = DEADLINE) -> None:
+    """Wait for a condition; fail when it has not come true in that time."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, "it has not come true"
+        time.sleep(0.005)
+
+
+def state_of(pid: int) -> str:
+    """R, S, T, Z … of proc(5); empty when there is no such process."""
+    found = process.read(pid)
+    return found.state if found else ""

@@ -7,13 +7,25 @@ from typing import TypeVar
 import zmq
 
 from gpurun.protocol.codec import decode_request, encode
-from gpurun.protocol.messages import Accepted, Ended, Exited, Grant, Hello, Message, Submit, Welcome
+from gpurun.protocol.job import ReasonCode, WaitReason
+from gpurun.protocol.messages import (
+    Accepted,
+    Ended,
+    Exited,
+    Grant,
+    Hello,
+    Message,
+    Submit,
+    Waiting,
+    Welcome,
+)
 
 DEADLINE = 10.0
 M = TypeVar("M", bound=Message)
 
 
 def boottime(ahead: float = 0.0) -> float:
+    """An instant as leases have them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) + ahead
 
 
@@ -26,6 +38,9 @@ class CoordinatorDouble:
         self.heard: list[Message] = []
         self.unread: list[tuple[bytes, Message]] = []
         self.peer = b""
+        self.pid = os.getpid()
+        """What it calls itself; a launcher watches that process."""
+        self.greets = True
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = 1000
@@ -60,15 +75,19 @@ class CoordinatorDouble:
         return True
 
     def _listen(self, seconds: float) -> None:
-        if not self._socket.poll(max(0.0, seconds) * 1000):
+        if not self._socket.poll(max(0, round(seconds * 1000))):
             return
         peer, data = self._socket.recv_multipart()
         message = decode_request(data)
         self.heard.append(message)
         if isinstance(message, Hello):
-            self._socket.send_multipart([peer, encode(Welcome(version="0.1.0", pid=os.getpid()))])
+            if self.greets:
+                self._greet(peer)
         else:
             self.unread.append((peer, message))
+
+    def _greet(self, peer: bytes) -> None:
+        self._socket.send_multipart([peer, encode(Welcome(version="0.1.0", pid=self.pid))])
 
     # --- the usual course
 
@@ -90,7 +109,13 @@ class CoordinatorDouble:
         return exited
 
 
+def waiting(text: str, ahead: int = 0, code: ReasonCode = ReasonCode.MEMORY) -> Waiting:
+    """Job 1 waits."""
+    return Waiting(job=1, reason=WaitReason(code, text), ahead=ahead)
+
+
 def grant(**changes: object) -> Grant:
+    """A lease for job 1, with these differences."""
     fields: dict[str, object] = {
         "job": 1,
         "attempt": 1,

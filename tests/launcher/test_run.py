@@ -1,11 +1,286 @@
-"""A job that starts, runs and ends."""
+"""A job that is admitted, runs and ends: nothing of it is changed by the launcher."""
 
-from tests.launcher.conftest import Start, ended
-from tests.launcher.coordinator_double import CoordinatorDouble
+import os
+import stat
+import subprocess
+
+import msgspec
+import pytest
+from tests.launcher.conftest import GPURUN, Start, ended
+from tests.launcher.coordinator_double import CoordinatorDouble, boottime, grant
+
+from gpurun.protocol.messages import AskAgain, Ended, Exited, Spawned, SpawnFailed, Submit
 
 
-def test_the_exit_code_is_the_jobs_own(start: Start, coordinator: CoordinatorDouble) -> None:
-    command = start("sh", "-c", "exit 3")
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
+)
+def test_the_exit_code_is_the_jobs_own_and_128_plus_n_after_a_signal(
+    start: Start, coordinator: CoordinatorDouble, script: str, code: int
+) -> None:
+    command = start("sh", "-c", script)
     coordinator.admit()
-    assert coordinator.end().code == 3
-    assert ended(command)[0] == 3
+    assert coordinator.end().code == code
+    assert ended(command)[0] == code
+
+
+def test_stdin_and_stdout_are_the_jobs_and_gpurun_speaks_on_stderr_only(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("cat", stdin=-1)
+    coordinator.admit()
+    assert command.stdin
+    command.stdin.write("through\n")
+    command.stdin.close()
+    command.stdin = None
+    coordinator.end(text="peak 1 GiB")
+    assert ended(command) == (
+        0,
+        "through\n",
+        "gpurun: job 1 starts on GPU 0 (Simulated 24.0 GiB): "
+        "6.0 GiB and 40 % reserved, as told\n"
+        "gpurun: job 1 ended: peak 1 GiB\n",
+    )
+
+
+def test_quiet_hides_all_of_gpuruns_own_lines(start: Start, coordinator: CoordinatorDouble) -> None:
+    command = start("-q", "true")
+    coordinator.admit()
+    coordinator.end(text="peak 1 GiB")
+    assert ended(command) == (0, "", "")
+
+
+def test_a_reservation_of_all_that_is_left_says_that_nothing_was_told(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("true")
+    coordinator.admit(basis="unknown")
+    coordinator.end()
+    assert "all that is left, since nothing was told" in ended(command)[2]
+
+
+def test_the_job_gets_the_callers_environment_and_what_the_contract_adds(
+    start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
+) -> None:
+    command = start("env", "-0", env=environment | {"MINE": "a b", "GPURUN_RESUME": "stale"})
+    submit = coordinator.admit(devices=("GPU-a", "GPU-b"), attempt=2)
+    coordinator.end()
+    lines = ended(command)[1].rstrip("\0").split("\0")
+    seen = dict(line.split("=", 1) for line in lines)
+    checkpoints = seen.pop("GPURUN_CHECKPOINT_DIR")
+    assert checkpoints.endswith(f"/checkpoints/{submit.uuid}")
+    assert seen == environment | {
+        "MINE": "a b",
+        "CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "GPURUN_JOB": "1",
+        "GPURUN_SOCKET": coordinator.path,
+        "GPURUN_TOKEN": "secret",
+        "GPURUN_ATTEMPT": "2",
+    }
+
+
+def test_a_job_without_a_device_keeps_the_callers_view_of_them(
+    start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
+) -> None:
+    visible = environment | {"CUDA_VISIBLE_DEVICES": "1, 3"}
+    command = start("--gpus", "0", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES", env=visible)
+    submit = coordinator.admit(devices=(), memory=0)
+    coordinator.end()
+    assert (submit.spec.gpus, submit.spec.only) == (0, ("1", "3"))
+    assert ended(command)[1] == "1, 3\n"
+
+
+def test_the_checkpoint_folder_is_private_and_goes_when_nothing_lies_in_it(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("sh", "-c", "stat -c %a $GPURUN_CHECKPOINT_DIR; echo $GPURUN_CHECKPOINT_DIR")
+    coordinator.admit()
+    coordinator.end()
+    mode, folder = ended(command)[1].split()
+    assert mode == "700"
+    assert not os.path.exists(folder)
+    assert os.path.isdir(os.path.dirname(folder))
+
+
+def test_a_checkpoint_outlives_the_job(start: Start, coordinator: CoordinatorDouble) -> None:
+    command = start("sh", "-c", "echo $GPURUN_CHECKPOINT_DIR; touch $GPURUN_CHECKPOINT_DIR/x")
+    coordinator.admit()
+    coordinator.end()
+    folder = ended(command)[1].strip()
+    assert os.listdir(folder) == ["x"]
+
+
+def test_what_is_spawned_is_named_by_pid_and_start_time(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("sh", "-c", "echo $$; cut -d' ' -f22 /proc/$$/stat")
+    coordinator.admit(attempt=4)
+    spawned = coordinator.expect(Spawned)
+    coordinator.end()
+    assert ended(command)[1] == f"{spawned.pid}\n{spawned.start_time}\n"
+    assert (spawned.job, spawned.attempt) == (1, 4)
+
+
+def test_a_lease_that_has_run_out_is_not_used(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    command = start("touch", "spawned")
+    coordinator.admit(deadline=boottime(-0.01))
+    assert coordinator.expect(AskAgain) == AskAgain(job=1, attempt=1)
+    assert not os.path.exists(f"{folder}/spawned")
+    coordinator.send(grant(attempt=2))
+    assert coordinator.expect(Spawned).attempt == 2
+    coordinator.end()
+    assert ended(command)[0] == 0
+
+
+def test_a_repeated_grant_of_a_running_attempt_spawns_nothing_new(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    command = start("sh", "-c", "echo x >> started; read line", stdin=-1)
+    coordinator.admit()
+    first = coordinator.expect(Spawned)
+    coordinator.send(grant())
+    assert coordinator.expect(Spawned) == first
+    assert command.stdin
+    command.stdin.write("\n")
+    command.stdin.flush()
+    coordinator.end()
+    ended(command)
+    with open(f"{folder}/started", encoding="utf-8") as file:
+        assert file.read() == "x\n"
+
+
+def test_a_process_that_outlives_its_job_is_reported_and_named(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    """Its parent is gone, so it has come to the launcher, which is its subreaper."""
+    script = """
+        (setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $! > pid)
+        until grep -q sleep /proc/$(cat pid)/comm; do :; done
+    """
+    command = start("sh", "-c", script)
+    coordinator.admit()
+    exited = coordinator.end()
+    _, _, err = ended(command)
+    with open(f"{folder}/pid", encoding="utf-8") as file:
+        pid = int(file.read())
+    os.kill(pid, 9)
+    assert exited.survivors == (pid,)
+    assert f"job 1 left processes behind: {pid} (sleep)" in err
+
+
+def test_children_that_the_caller_had_before_are_no_part_of_the_job(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """`exec gpurun` in a shell makes the shell's children ours."""
+    script = f"sleep 60 </dev/null >/dev/null 2>&1 & echo $!; exec {GPURUN} true"
+    command = start("-c", script, program="sh")
+    coordinator.admit()
+    assert coordinator.end().survivors == ()
+    os.kill(int(ended(command)[1]), 9)
+
+
+def test_a_script_without_a_shebang_runs_as_in_a_shell(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    path = f"{folder}/plain"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("exit $1\n")
+    os.chmod(path, stat.S_IRWXU)
+    command = start("./plain", "9")
+    coordinator.admit()
+    assert coordinator.end().code == 9
+    assert ended(command)[0] == 9
+
+
+def test_a_program_that_cannot_be_started_after_all_ends_the_job_with_126(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    with open(f"{folder}/broken", "w", encoding="utf-8") as file:
+        file.write("#!/no/such/interpreter\n")
+    os.chmod(f"{folder}/broken", stat.S_IRWXU)
+    command = start("./broken")
+    coordinator.admit()
+    failed = coordinator.expect(SpawnFailed)
+    coordinator.send(Ended(job=1))
+    code, _, err = ended(command)
+    assert code == failed.code == 127
+    assert err.startswith("gpurun: error: cannot start ./broken: ")
+
+
+def test_a_job_starts_with_the_signals_that_it_has_without_gpurun(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """Nothing more is blocked or ignored; Python, which the launcher is, ignores SIGPIPE."""
+    words = ("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
+    bare = subprocess.run(words, capture_output=True, text=True).stdout
+    command = start(*words)
+    coordinator.admit()
+    coordinator.end()
+    assert masks(ended(command)[1]) == masks(bare)
+
+
+def masks(status: str) -> list[int]:
+    """Signal masks without 32 and 33, which are the C library's own."""
+    return [int(line.split()[1], 16) & ~(0b11 << 31) for line in status.splitlines()]
+
+
+def test_no_descriptor_of_the_launcher_reaches_the_job(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("ls", "/proc/self/fd")
+    coordinator.admit()
+    coordinator.end()
+    assert ended(command)[1].split() == ["0", "1", "2", "3"]  # 3 is the folder that ls reads
+
+
+def test_the_end_is_spooled_when_nobody_confirms_it(
+    start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
+) -> None:
+    command = start("sh", "-c", "exit 4")
+    submit = coordinator.admit()
+    exited = coordinator.expect(Exited)
+    assert ended(command)[0] == 4
+    folder = f"{environment['GPURUN_STATE_DIR']}/{os.uname().nodename}/ends"
+    with open(f"{folder}/{submit.uuid}.json", "rb") as file:
+        assert msgspec.json.decode(file.read(), type=Exited) == exited
+    assert os.listdir(folder) == [f"{submit.uuid}.json"]
+
+
+def test_a_submission_says_what_was_asked_for(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    options = "--priority=high --mem=6GiB --util=40% --gpus=2 --time=20min --pause=exit --name=mine"
+    command = start(*options.split(), "true", "--mem", "\udcff", "-q")
+    spec = coordinator.expect(Submit).spec
+    assert (spec.priority, spec.memory, spec.memory_share, spec.utilization) == (
+        50,
+        6 * 1024**3,
+        None,
+        0.4,
+    )
+    assert (spec.gpus, spec.time, spec.pause, spec.name) == (2, 1200.0, "exit", "mine")
+    assert spec.command == ("true", "--mem", "�", "-q")
+    assert (spec.cwd, spec.only, spec.pid) == (folder, None, command.pid)
+
+
+@pytest.mark.parametrize(
+    ("stdin", "reason"), [("null", ""), ("file", ""), ("pipe", "its stdin is a pipe")]
+)
+def test_a_command_that_eats_a_pipe_cannot_be_run_again(
+    start: Start, coordinator: CoordinatorDouble, folder: str, stdin: str, reason: str
+) -> None:
+    with open(f"{folder}/input", "w+", encoding="utf-8") as file:
+        start("true", stdin={"null": -3, "pipe": -1, "file": file}[stdin])
+        assert coordinator.expect(Submit).spec.no_respawn == reason
+
+
+def test_a_command_line_of_megabytes_is_shown_cut(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    start("true", *["x" * 1000] * 1500)
+    command = coordinator.expect(Submit).spec.command
+    assert command[-1] == "…"
+    assert sum(map(len, command)) < 20_000

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from tests.sdk.coordinator_double import ATTEMPT, JOB, TOKEN, Coordinator, short_folder
 
 from gpurun.sdk import say
 from gpurun.sdk.link import Link
-from tests.sdk.coordinator_double import ATTEMPT, JOB, TOKEN, Coordinator, short_folder
 
 
 @pytest.fixture

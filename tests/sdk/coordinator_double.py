@@ -40,11 +40,15 @@ class Coordinator:
 
     def __init__(self, path: str, pid: int = 0) -> None:
         self.heard: list[m.Message] = []
-        self.reactions: list[Callable[[m.Message], m.Message | None]] = []
+        self._reactions: list[Callable[[m.Message], m.Message | None]] = []
         self.peers: list[bytes] = []
-        self._pid = pid or os.getpid()
+        self.pid = pid or os.getpid()
+        """The process that a Welcome names."""
+        self.welcome: Callable[[m.Hello], m.Message] = lambda _: m.Welcome(
+            version="double", pid=self.pid
+        )
         self._path = path
-        self._outbox: list[m.Message] = []
+        self._outbox: list[bytes] = []
         self._closing = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -54,12 +58,20 @@ class Coordinator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing = True
+        self.stop()
         self._thread.join(PATIENCE)
+
+    def stop(self) -> None:
+        """Close the socket soon, as at the end of a process."""
+        self._closing = True
 
     def say(self, message: m.Message) -> None:
         """Send it to who spoke last."""
-        self._outbox.append(message)
+        self.say_bytes(encode(message))
+
+    def say_bytes(self, frame: bytes) -> None:
+        """Send what may be no message."""
+        self._outbox.append(frame)
 
     def pause(self, request: int, seconds: float = 60.0) -> None:
         """Ask for a pause, to be begun within so many seconds."""
@@ -67,7 +79,7 @@ class Coordinator:
 
     def on(self, kind: type[M], answer: Callable[[M], m.Message | None]) -> None:
         """Answer each message of this kind."""
-        self.reactions.append(lambda heard: answer(heard) if isinstance(heard, kind) else None)
+        self._reactions.append(lambda heard: answer(heard) if isinstance(heard, kind) else None)
 
     def of(self, kind: type[M]) -> list[M]:
         """What was heard of this kind."""
@@ -86,15 +98,15 @@ class Coordinator:
                 if socket.poll(2):
                     self._hear(*socket.recv_multipart())
                 while self._outbox and self.peers:
-                    socket.send_multipart([self.peers[-1], encode(self._outbox.pop(0))])
+                    socket.send_multipart([self.peers[-1], self._outbox.pop(0)])
 
     def _hear(self, peer: bytes, frame: bytes) -> None:
         message = decode_request(frame)
         if peer not in self.peers:
             self.peers.append(peer)
         if isinstance(message, m.Hello):
-            self.say(m.Welcome(version="double", pid=self._pid))
-        for react in self.reactions:
+            self.say(self.welcome(message))
+        for react in self._reactions:
             if (answer := react(message)) is not None:
                 self.say(answer)
         self.heard.append(message)

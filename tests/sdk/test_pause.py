@@ -1,21 +1,17 @@
 """A pause at any step loses nothing, and one that cannot be carried out costs nothing."""
 
 import os
-import resource
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-
-from gpurun import sdk
-from gpurun.protocol import messages as m
-from gpurun.sdk import checkpoint
-from gpurun.sdk.link import Link
+from tests.sdk.asking import asks_before, go_on_when_durable
 from tests.sdk.coordinator_double import JOB, TOKEN, Coordinator, wait_until
 from tests.sdk.trainings import Tiny
 
+from gpurun import sdk
+from gpurun.protocol import messages as m
+from gpurun.sdk.link import Link
+
 STEPS = 9
-Hook = Callable[[int], None]
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +20,10 @@ def expected() -> str:
     return sdk.run(Tiny, steps=STEPS).digest
 
 
-def asks_before(step: int, coordinator: Coordinator, links: list[Link], seconds: float = 60) -> Hook:
-    """A hook that has the request for a pause arrive before this step, but for the first."""
-
-    def hook(now: int) -> None:
-        if now == step - 1:
-            coordinator.pause(step + 1, seconds)
-            wait_until(lambda: links[-1].request is not None, "the request")
-
-    return hook
-
-
-def go_on_when_durable(coordinator: Coordinator) -> None:
-    coordinator.on(m.Durable, lambda heard: m.GoOn(job=JOB, request=heard.request))
+@pytest.fixture(scope="module")
+def expected_with_workers() -> str:
+    """The same with two loader workers."""
+    return sdk.run(Tiny, {"workers": 2}, steps=STEPS).digest
 
 
 @pytest.mark.parametrize(
@@ -46,6 +33,7 @@ def test_a_pause_at_any_step_loses_nothing(
     step: int,
     workers: int,
     expected: str,
+    expected_with_workers: str,
     coordinator: Coordinator,
     links: list[Link],
     monkeypatch: pytest.MonkeyPatch,
@@ -53,15 +41,19 @@ def test_a_pause_at_any_step_loses_nothing(
     """The training that goes on, and the one that starts from the checkpoint, end the same."""
     go_on_when_durable(coordinator)
     config = {"workers": workers}
-    undisturbed = expected if workers == 0 else sdk.run(Tiny, config, steps=STEPS).digest
+    undisturbed = expected_with_workers if workers else expected
     asks = asks_before(step, coordinator, links)
     assert sdk.run(Tiny, {**config, "before_step": asks}, steps=STEPS).digest == undisturbed
     durable = coordinator.wait_for(m.Durable)
     assert durable.step == step
     monkeypatch.setenv("GPURUN_RESUME", durable.checkpoint)
-    result = sdk.run(Tiny, config, steps=STEPS)
+
+    def hook(now: int) -> None:
+        if now == STEPS - 1:
+            assert coordinator.wait_for(m.Resumed).step == step
+
+    result = sdk.run(Tiny, {**config, "before_step": hook}, steps=STEPS)
     assert (result.digest, result.steps) == (undisturbed, STEPS)
-    assert coordinator.wait_for(m.Resumed).step == step
 
 
 def test_twice_in_one_epoch_and_before_the_first_step(
@@ -88,7 +80,23 @@ def test_twice_in_one_epoch_and_before_the_first_step(
 
 
 def pause_request(number: int) -> m.PauseRequest:
+    """A request that is never too late."""
     return m.PauseRequest(job=JOB, request=100 + number, deadline=float("inf"), how="exit")
+
+
+def test_a_checkpoint_belongs_to_one_run_of_the_script(
+    coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that trains twice, paused in the second: the first is done again, from its start."""
+    go_on_when_durable(coordinator)
+    first = sdk.run(Tiny, steps=4).digest
+    asks = asks_before(3, coordinator, links)
+    second = sdk.run(Tiny, {"before_step": asks}, steps=STEPS).digest
+    monkeypatch.setenv("GPURUN_RESUME", coordinator.wait_for(m.Durable).checkpoint)
+    steps: list[int] = []
+    assert sdk.run(Tiny, {"before_step": steps.append}, steps=4).digest == first
+    assert sdk.run(Tiny, {"before_step": steps.append}, steps=STEPS).digest == second
+    assert steps == [0, 1, 2, 3, *range(3, STEPS)]
 
 
 def test_the_conversation(coordinator: Coordinator, links: list[Link]) -> None:
@@ -178,96 +186,3 @@ def test_asked_again_while_it_rests_it_answers_again(
     said = coordinator.of(m.Durable)
     assert [durable.request for durable in said] == [4, 4, 9]
     assert len({durable.checkpoint for durable in said}) == 1
-
-
-class Odd:
-    """Neither data nor anything with a state_dict."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-class Forgetful(Tiny):
-    def setup(self, config: dict[str, Any]) -> None:
-        super().setup(config)
-        self.odd = Odd()
-        self.constant = Odd()
-
-    def step(self) -> dict[str, Any]:
-        self.odd.count += 1
-        return super().step()
-
-
-class Broken(Tiny):
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        import torch
-
-        torch.rand(3)  # a save that draws numbers and then fails must not shift the training's
-        raise RuntimeError("no,\nnot now")
-
-
-class FullDisk(Tiny):
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-        try:
-            super().save_checkpoint(checkpoint_dir)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        (Forgetful, "odd is a Odd that may have changed since setup"),
-        (Broken, "no, not now"),
-        (FullDisk, "is the disk full"),
-    ],
-)
-def test_a_save_that_fails_costs_nothing(
-    kind: type[Tiny],
-    words: str,
-    coordinator: Coordinator,
-    links: list[Link],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Refused says why each time, stderr once; nothing is left, and the training is the same."""
-    first, second = (asks_before(step, coordinator, links) for step in (3, 6))
-
-    def hook(now: int) -> None:
-        first(now)
-        second(now)
-
-    undisturbed = sdk.run(kind, steps=STEPS).digest
-    assert sdk.run(kind, {"before_step": hook}, steps=STEPS).digest == undisturbed
-    assert words in coordinator.wait_for(m.Refused, 2).text
-    assert not coordinator.of(m.Durable)
-    assert os.listdir(os.environ["GPURUN_CHECKPOINT_DIR"]) == []
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("gpurun: cannot pause: ")
-    assert words in lines[0]
-
-
-def test_too_little_room_is_refused_before_anything_is_written(
-    expected: str,
-    coordinator: Coordinator,
-    links: list[Link],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The need is compared with what is free on the disk."""
-    monkeypatch.setattr(checkpoint, "SPARE", 1 << 60)
-    asks = asks_before(3, coordinator, links)
-    assert sdk.run(Tiny, {"before_step": asks}, steps=STEPS).digest == expected
-    assert "free some" in coordinator.wait_for(m.Refused).text
-
-
-def test_what_not_saved_names_may_change(coordinator: Coordinator, links: list[Link]) -> None:
-    """An attribute listed there does not stand in the way of a pause."""
-
-    class Listed(Forgetful):
-        not_saved = (*Forgetful.not_saved, "odd")
-
-    go_on_when_durable(coordinator)
-    sdk.run(Listed, {"before_step": asks_before(3, coordinator, links)}, steps=STEPS)
-    assert coordinator.wait_for(m.Durable).step == 3

@@ -1,5 +1,4 @@
 """Small trainings in which a forgotten piece of state changes the result."""
-# mypy: allow-untyped-calls
 
 import random
 from collections.abc import Callable
@@ -12,13 +11,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gpurun import sdk
 
-# ruff: noqa: NPY002 - NumPy's legacy generator is the one that is hard to save
-
 
 class Tiny(sdk.Trainable):
     """Dropout, a shuffled loader, Adam, a schedule, and numbers from every generator."""
 
-    not_saved = ("before_step",)
+    not_saved: tuple[str, ...] = ("before_step",)
 
     def setup(self, config: dict[str, Any]) -> None:
         random.seed(2)
@@ -36,7 +33,7 @@ class Tiny(sdk.Trainable):
     def step(self) -> dict[str, Any]:
         self.before_step(len(self.losses))
         x, y = next(self.data)
-        x = x + 0.01 * random.random() + 0.01 * np.random.rand() + 0.01 * self.generator.random()
+        x = x + 0.01 * (random.gauss() + np.random.rand() + self.generator.random())
         loss = nn.functional.mse_loss(self.model(x), y)
         self.optimizer.zero_grad()
         loss.backward()

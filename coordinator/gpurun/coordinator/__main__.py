@@ -17,7 +17,7 @@ from gpurun.coordinator.desk import Desk
 from gpurun.coordinator.gpus import devices
 from gpurun.coordinator.gpus.monitor import Monitor
 from gpurun.coordinator.queries import Queries, own_processes
-from gpurun.coordinator.server import Server
+from gpurun.coordinator.server import Server, ServerError
 from gpurun.coordinator.store import Store, StoreError
 from gpurun.protocol.paths import Paths
 from gpurun.protocol.version import VERSION
@@ -37,7 +37,7 @@ def main() -> int:
     except ground.TakenError as error:
         # Whoever started this one only wanted one to run.
         return 0 if options.ready_fd is not None else _fail(options, str(error))
-    except (ground.GroundError, config.ConfigError, StoreError, ValueError) as error:
+    except (ground.GroundError, config.ConfigError, StoreError, ServerError, ValueError) as error:
         return _fail(options, str(error))
 
 

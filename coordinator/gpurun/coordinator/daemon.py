@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import signal
-import sqlite3
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -39,7 +38,7 @@ from gpurun.coordinator.desk import Desk
 from gpurun.coordinator.gpus.monitor import Monitor
 from gpurun.coordinator.queries import own_processes
 from gpurun.coordinator.server import Server
-from gpurun.coordinator.store import Store
+from gpurun.coordinator.store import Store, StoreError
 from gpurun.coordinator.tokens import token_of
 from gpurun.coordinator.watch import Watch, Watched
 from gpurun.protocol.messages import Grant, Message
@@ -72,6 +71,8 @@ class Daemon:
         self._watch = Watch()
         self._signals = Signals()
         self._stopping = False
+        self._told: list[str] = []
+        """UUIDs of jobs whose spooled ends are being taken in."""
         self._idle_since = clock.now().boot
         self._poller = zmq.Poller()
         for source in (server.socket, self._watch, monitor, self._signals):
@@ -87,6 +88,7 @@ class Daemon:
             jobs = [_after_reboot(job, at.boot) for job in jobs]
         known = {job.uuid: job for job in jobs}
         ends = [(known[u], end) for u, end in spool.spooled(self._paths.spool) if u in known]
+        self._told += [job.uuid for job, _ in ends]
         restart = RestartEvent(
             at=at,
             jobs=tuple(jobs),
@@ -95,8 +97,6 @@ class Daemon:
         )
         heard = [_as_told(job, end) for job, end in ends]
         self._handle([restart, *heard, *rounds])
-        for job, _ in ends:
-            spool.forget(self._paths.spool, job.uuid)
 
     def run(self) -> None:
         """Serve until asked to stop, or until there has been no job for long enough."""
@@ -151,6 +151,7 @@ class Daemon:
         known = self._state.jobs.get(job)
         end = spool.spooled_for(self._paths.spool, known.uuid) if known is not None else None
         if known is not None and end is not None:
+            self._told.append(known.uuid)
             yield _as_told(known, end)
         yield LauncherEndEvent(at=at, job=job, process=process)
 
@@ -163,6 +164,7 @@ class Daemon:
         records = [effect for effect in effects if isinstance(effect, Record)]
         if records and not self._commit(records):
             return
+        self._forget_told()
         for effect in effects:
             match effect:
                 case Send(peer=peer, message=message):
@@ -176,13 +178,19 @@ class Daemon:
                 case Shutdown():
                     self._stopping = True
 
+    def _forget_told(self) -> None:
+        """The ends that launchers had left word of are in the store now."""
+        for uuid in self._told:
+            spool.forget(self._paths.spool, uuid)
+        self._told.clear()
+
     def _commit(self, records: list[Record]) -> bool:
         """Write until it succeeds: what is not written is not sent and admits nobody."""
         while True:
             try:
                 self._store.write(records)
-            except sqlite3.Error as error:
-                _log.error("cannot write the store (%s); nothing starts until it can", error)
+            except StoreError as error:
+                _log.error("%s; nothing starts until it can be written", error)
                 if self._signals.wait(_COMMIT_RETRY):
                     self._stopping = True
                     return False
@@ -190,9 +198,9 @@ class Daemon:
                 return True
 
     def _with_token(self, message: Message) -> Message:
-        if not isinstance(message, Grant):
+        job = self._state.find(message.job) if isinstance(message, Grant) else None
+        if not isinstance(message, Grant) or job is None:
             return message
-        job = self._state.jobs[message.job]
         token = token_of(self._secret, job.uuid, message.attempt)
         return msgspec.structs.replace(message, token=token)
 

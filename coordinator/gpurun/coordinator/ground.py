@@ -47,7 +47,11 @@ def _folder(path: str, variable: str, *, private: bool) -> None:
 
 def _lock(paths: Paths) -> int:
     """Two servers can bind one ipc path, and the first goes deaf: so the lock comes first."""
-    lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        text = f"the lock {paths.lock} cannot be opened ({error.strerror}); see what lies there"
+        raise GroundError(text) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -81,6 +81,8 @@ class Queries:
         if not isinstance(self._devices, SimulatedDevices):
             text = "this coordinator watches real devices; try GPURUN_DEVICES=sim:24GiB"
             return m.Problem(text=text, code=1)
+        if load.memory < 0 or not 0 <= load.utilization <= 1:
+            return m.Problem(text="a load is at least 0 bytes, and 0 to 100 % of the time", code=2)
         pid = incoming.pid or load.pid
         started = processes.start_time(pid)
         if started is None:

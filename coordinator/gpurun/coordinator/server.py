@@ -19,6 +19,10 @@ _BATCH = 200
 """Frames read before the loop turns to other things."""
 
 
+class ServerError(Exception):
+    """The endpoint cannot be had; the text is one line that says what to do."""
+
+
 class Incoming(msgspec.Struct, frozen=True):
     """One frame and its sender."""
 
@@ -39,7 +43,12 @@ class Server:
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.HANDSHAKE_IVL, 2000)
         self.socket.setsockopt(zmq.LINGER, 500)
-        self.socket.bind(endpoint)
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            text = f"cannot listen on {endpoint} ({error.strerror}); see what lies there"
+            raise ServerError(text) from None
 
     def receive(self) -> Iterator[Incoming]:
         """What has come in, without waiting."""

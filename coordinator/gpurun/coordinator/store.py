@@ -4,9 +4,10 @@ WAL with synchronous=NORMAL: a killed process loses nothing; a power cut may los
 and with them ends every launcher that they spoke of.
 """
 
+import contextlib
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -19,7 +20,7 @@ _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a number never comes back
-    uuid TEXT NOT NULL UNIQUE,
+    uuid TEXT NOT NULL,
     ended INTEGER NOT NULL,
     job BLOB NOT NULL                      -- JSON of core.job.Job
 );
@@ -60,14 +61,12 @@ class Store:
     """One connection, used by one thread."""
 
     def __init__(self, path: str) -> None:
-        try:
+        self._path = path
+        with self._usable():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(path)
-        except sqlite3.Error as error:
-            text = f"the database {path} cannot be used ({error}); mend it or move it away"
-            raise StoreError(text) from None
+            self._migrate()
 
     def close(self) -> None:
         """Close the database."""
@@ -80,27 +79,31 @@ class Store:
     def boot(self, boot_id: str) -> bool:
         """Note this run of the machine; tell whether it is another than that of the last time."""
         last = self._once("boot", boot_id)
-        self._db.execute("UPDATE meta SET value = ? WHERE key = 'boot'", (boot_id,))
+        with self._usable():
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'boot'", (boot_id,))
         return last != boot_id
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended and the last that have, oldest first."""
-        rows = self._db.execute(
-            "SELECT job FROM jobs WHERE NOT ended UNION ALL SELECT * FROM "
-            "(SELECT job FROM jobs WHERE ended ORDER BY id DESC LIMIT ?)",
-            (ENDED_KEPT,),
-        )
-        return sorted((_decode_job(row[0]) for row in rows), key=lambda job: job.id)
+        with self._usable():
+            rows = self._db.execute(
+                "SELECT job FROM jobs WHERE NOT ended UNION ALL SELECT * FROM "
+                "(SELECT job FROM jobs WHERE ended ORDER BY id DESC LIMIT ?)",
+                (ENDED_KEPT,),
+            )
+            return sorted((_decode_job(row[0]) for row in rows), key=lambda job: job.id)
 
     def next_id(self) -> int:
         """One more than the highest number that was ever given."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
+        with self._usable():
+            found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
+            row = found.fetchone()
         return 1 if row is None else int(row[0]) + 1
 
     def write(self, records: Sequence[Record]) -> None:
         """Write a batch in one transaction; of each job only its last state becomes its row."""
         last = {record.job.id: record.job for record in records}
-        with self._db:
+        with self._usable(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "INSERT INTO jobs (id, uuid, ended, job) VALUES (?, ?, ?, ?) "
@@ -113,26 +116,37 @@ class Store:
                 [_line(record) for record in records],
             )
 
-    def story(self, job: int) -> Iterable[Line]:
+    def story(self, job: int) -> list[Line]:
         """What happened to a job, oldest first; changes that moved nothing are left out."""
-        rows = self._db.execute(
-            "SELECT boot, wall, cause, trigger, state, detail FROM story "
-            "WHERE job = ? AND trigger != '' ORDER BY id",
-            (job,),
-        )
-        return (Line(*row) for row in rows)
+        with self._usable():
+            rows = self._db.execute(
+                "SELECT boot, wall, cause, trigger, state, detail FROM story "
+                "WHERE job = ? AND trigger != '' ORDER BY id",
+                (job,),
+            )
+            return [Line(*row) for row in rows]
 
     def _once(self, key: str, value: str) -> str:
         """The value under a key, which is written if there is none."""
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        with self._usable():
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0])
 
-    def _migrate(self, path: str) -> None:
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Say what is wrong with the database in one line that names it."""
+        try:
+            yield
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            text = f"the database {self._path} cannot be used ({error}); mend it or move it away"
+            raise StoreError(text) from None
+
+    def _migrate(self) -> None:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA_VERSION:
             raise StoreError(
-                f"the database {path} was written by a newer gpurun; install that version, "
+                f"the database {self._path} was written by a newer gpurun; install that version, "
                 "or move the database away"
             )
         if version == 0:

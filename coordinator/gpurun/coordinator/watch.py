@@ -24,6 +24,7 @@ class Watch:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, Watched] = {}
+        self._known: set[Watched] = set()
         self._gone: list[Watched] = []
 
     def fileno(self) -> int:
@@ -32,20 +33,14 @@ class Watch:
 
     def add(self, watched: Watched) -> None:
         """Watch a process; one that is gone already is told with the next `ended`."""
-        if watched in self._watched.values():
+        if watched in self._known:
             return
-        process = watched.process
-        try:
-            pidfd = os.pidfd_open(process.pid)
-        except OSError:
-            self._gone.append(watched)
-            return
-        # The pid may have been used again before the pidfd was opened; not after.
-        if not processes.alive(process.pid, process.start_time):
-            os.close(pidfd)
+        pidfd = _open(watched.process)
+        if pidfd is None:
             self._gone.append(watched)
             return
         self._watched[pidfd] = watched
+        self._known.add(watched)
         self._epoll.register(pidfd, select.EPOLLIN)
 
     @property
@@ -59,7 +54,9 @@ class Watch:
         for pidfd, _ in self._epoll.poll(0):
             self._epoll.unregister(pidfd)
             os.close(pidfd)
-            gone.append(self._watched.pop(pidfd))
+            watched = self._watched.pop(pidfd)
+            self._known.remove(watched)
+            gone.append(watched)
         return gone
 
     def close(self) -> None:
@@ -68,3 +65,21 @@ class Watch:
             with contextlib.suppress(OSError):
                 os.close(pidfd)
         self._epoll.close()
+
+
+def _open(process: Process) -> int | None:
+    """A pidfd of that very process; None where it is gone.
+
+    The pid is the word of a client: only one that is there is asked for. It may have been used
+    again before the pidfd was opened; not after.
+    """
+    if not processes.alive(process.pid, process.start_time):
+        return None
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
+    if processes.alive(process.pid, process.start_time):
+        return pidfd
+    os.close(pidfd)
+    return None

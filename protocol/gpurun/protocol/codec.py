@@ -45,4 +45,6 @@ def _decode(decoder: "msgspec.msgpack.Decoder[object]", data: bytes, limit: int)
     try:
         return cast("Message", decoder.decode(data))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedError(f"not a message of this protocol: {error}") from None
+        # The words quote names out of the message: whatever is in them, they stay one line.
+        words = " ".join(str(error).encode(errors="backslashreplace").decode().split())
+        raise MalformedError(f"not a message of this protocol: {words}") from None

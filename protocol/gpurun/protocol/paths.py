@@ -21,15 +21,23 @@ class Paths(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, environment: Mapping[str, str], uid: int, hostname: str, home: str) -> "Paths":
-        """Choose the folders as contract and XDG say; raise ValueError for a socket too long."""
+        """Choose the folders as contract and XDG say.
+
+        Raise ValueError for a socket too long, and for a folder that is not absolute: launcher and
+        coordinator do not stand in the same one.
+        """
+        for name in ("GPURUN_RUNTIME_DIR", "GPURUN_STATE_DIR", "GPURUN_CONFIG"):
+            if (value := environment.get(name)) and not value.startswith("/"):
+                raise ValueError(f"{name}={value} is not an absolute path; begin it with /")
         get = environment.get
         runtime = get("GPURUN_RUNTIME_DIR") or _xdg_runtime(environment, uid)
         state = (
-            get("GPURUN_STATE_DIR") or f"{get('XDG_STATE_HOME') or home + '/.local/state'}/gpurun"
+            get("GPURUN_STATE_DIR")
+            or f"{_xdg(environment, 'XDG_STATE_HOME') or home + '/.local/state'}/gpurun"
         )
         config = (
             get("GPURUN_CONFIG")
-            or f"{get('XDG_CONFIG_HOME') or home + '/.config'}/gpurun/config.toml"
+            or f"{_xdg(environment, 'XDG_CONFIG_HOME') or home + '/.config'}/gpurun/config.toml"
         )
         paths = cls(runtime, f"{state}/{hostname}", config)
         length = len(paths.socket.encode(errors="surrogateescape"))
@@ -80,7 +88,13 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{self.state}/checkpoints/{uuid}"
 
 
+def _xdg(environment: Mapping[str, str], name: str) -> str:
+    """A folder of the specification, which has relative ones ignored."""
+    value = environment.get(name, "")
+    return value if value.startswith("/") else ""
+
+
 def _xdg_runtime(environment: Mapping[str, str], uid: int) -> str:
-    if base := environment.get("XDG_RUNTIME_DIR"):
+    if base := _xdg(environment, "XDG_RUNTIME_DIR"):
         return f"{base}/gpurun"
     return f"{environment.get('TMPDIR') or '/tmp'}/gpurun-{uid}"  # noqa: S108 - made 0700 and checked

@@ -7,6 +7,8 @@ Sizes are bytes, shares are 0..1, durations are seconds. A text that cannot be r
 import re
 
 KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
+LONGEST = 1e9
+"""Seconds: 30 years; a duration is shorter."""
 
 _SIZE_UNITS = {"": 1, "b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
 _DURATION_UNITS = {
@@ -19,7 +21,7 @@ _DURATION_UNITS = {
     "d": 86400.0,
 }
 _PRIORITIES = {"low": -50, "normal": 0, "high": 50}
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ%]*)", re.ASCII)
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z%]*)", re.ASCII)
 
 
 def parse_size(text: str) -> int:
@@ -28,10 +30,10 @@ def parse_size(text: str) -> int:
     letter = unit.removesuffix("ib").removesuffix("b") if len(unit) > 1 else unit
     if letter not in _SIZE_UNITS or (unit == "ib"):
         raise ValueError(f"{text!r} is not a size like 6GiB, 6G or 6144MiB")
-    size = round(number * _SIZE_UNITS[letter])
-    if not 0 < size < 1 << 60:
+    size = number * _SIZE_UNITS[letter]
+    if not 1 <= size < 1 << 60:
         raise ValueError(f"{text!r} is not a size that a device can have; try 6GiB")
-    return size
+    return round(size)
 
 
 def parse_memory(text: str) -> tuple[int | None, float | None]:
@@ -52,7 +54,10 @@ def parse_duration(text: str) -> float:
     number, unit = _split(text, "a duration like 90s, 10min or 1.5h")
     if unit not in _DURATION_UNITS:
         raise ValueError(f"{text!r} is not a duration like 90s, 10min or 1.5h")
-    return number * _DURATION_UNITS[unit]
+    seconds = number * _DURATION_UNITS[unit]
+    if seconds >= LONGEST:
+        raise ValueError(f"{text!r} is longer than anything lasts; try 10min or 1.5h")
+    return seconds
 
 
 def parse_priority(text: str) -> int:

@@ -41,10 +41,13 @@ def _in_the_store(state: State, stored: Mapping[int, Job]) -> None:
 
 
 def _charged_while_there(state: State) -> None:
-    """3. A job that has a process, or a lease, is charged for its devices."""
+    """3. A job that has a process, or a lease, is charged for its devices.
+
+    One that another coordinator granted counts as a foreign program: where it runs is not known.
+    """
     for job in state.live():
         there = job.lease is not None or (job.process is not None and job.left is None)
-        if there and job.spec.gpus and job.id not in state.lapsed:
+        if there and job.granted:
             assert job.charged, job
 
 
@@ -55,7 +58,10 @@ def _consistent(state: State) -> None:
             assert job.process is None, job
             assert not job.charged, job
         if job.state in (JobState.RUNNING, JobState.PAUSING) and job.left is None:
-            assert job.process is not None, job
+            spoke_first = job.attempt > 1  # its training said Resumed before its launcher Spawned
+            assert job.process is not None or spoke_first, job
         if job.state is JobState.PAUSING:
             assert job.pause is not None, job
+        if job.state in (JobState.QUEUED, JobState.STARTING, JobState.RUNNING):
+            assert job.pause is None, job
         assert not (job.state is JobState.QUEUED and job.checkpoint), job

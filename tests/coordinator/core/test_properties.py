@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.coordinator.core.world import OTHER_USER, USER, World
 
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import Held, JobState
 from gpurun.protocol.quantity import GIB
-from tests.coordinator.core.world import OTHER_USER, USER, World
 
 if TYPE_CHECKING:
     from gpurun.coordinator.core.job import Job
@@ -170,12 +170,12 @@ class Machine(RuleBasedStateMachine):
 
 
 PROFILES = {"fast": (60, 40), "nightly": (20_000, 60)}
-_examples, _steps = PROFILES[os.environ.get("GPURUN_PROPERTIES", "fast")]
+EXAMPLES, STEPS = PROFILES[os.environ.get("GPURUN_PROPERTIES", "fast")]
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=_examples,
-    stateful_step_count=_steps,
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -1,9 +1,10 @@
 """Order, leases, holding, leaving and cancelling."""
 
+from tests.coordinator.core.world import OTHER_USER, World
+
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState, ReasonCode
 from gpurun.protocol.quantity import GIB
-from tests.coordinator.core.world import OTHER_USER, World
 
 
 def full_world() -> tuple[World, int]:

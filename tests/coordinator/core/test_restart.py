@@ -1,10 +1,14 @@
 """The coordinator dies at any instant: no job is lost, no device is booked twice."""
 
+from tests.coordinator.core.world import World
+
+from gpurun.coordinator.core.effects import WatchJob, WatchLauncher
+from gpurun.coordinator.core.events import RestartEvent
 from gpurun.coordinator.core.job import Process
+from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import Held, JobSpec, JobState
 from gpurun.protocol.quantity import GIB
-from tests.coordinator.core.world import World
 
 
 def hello(world: World, job: int, *, holds: bool = False) -> None:
@@ -162,3 +166,53 @@ def test_a_resubmitted_job_that_has_ended_is_told_so() -> None:
     world.say(peer, m.Submit(uuid="same", spec=spec))
     assert world.got(m.Ended, peer)
     assert world.state(job) is JobState.FINISHED
+
+
+def test_what_has_ended_and_was_not_yet_seen_gone_is_still_charged() -> None:
+    world = World(24 * GIB)
+    job = world.start(20, 0.9)
+    world.say(world.launcher(job), m.Exited(job=job, attempt=1, code=0))
+    stuck = world.stored[job]
+    assert stuck.charged
+    scheduler = Scheduler(world.settings)
+    restart = RestartEvent(at=world.instant, jobs=(stuck,), alive=frozenset())
+    scheduler.handle(restart)
+    assert [found.id for found in scheduler.state.charged()] == [job]
+
+
+def test_a_process_that_ended_meanwhile_frees_its_device_before_its_launcher_speaks() -> None:
+    world = World(24 * GIB)
+    job = world.start(20, 0.9)
+    launcher = world.job(job).launcher
+    assert launcher is not None
+    scheduler = Scheduler(world.settings)
+    restart = RestartEvent(at=world.instant, jobs=(world.stored[job],), alive=frozenset([launcher]))
+    scheduler.handle(restart)
+    assert scheduler.state.jobs[job].left == world.now
+    both = frozenset(p for p in (launcher, world.job(job).process) if p is not None)
+    again = Scheduler(world.settings)
+    again.handle(RestartEvent(at=world.instant, jobs=(world.stored[job],), alive=both))
+    assert again.state.jobs[job].left is None
+
+
+def test_nobody_watches_what_is_lost() -> None:
+    world = World(24 * GIB)
+    job = world.start(20, 0.9)
+    scheduler = Scheduler(world.settings)
+    restart = RestartEvent(at=world.instant, jobs=(world.stored[job],), alive=frozenset())
+    effects = scheduler.handle(restart)
+    assert not [effect for effect in effects if isinstance(effect, WatchJob | WatchLauncher)]
+
+
+def test_a_request_number_is_not_given_twice_across_coordinators() -> None:
+    """A late word about the old one must not be taken for the new one."""
+    world = World(24 * GIB)
+    training = world.train(20, 0.9)
+    world.command(m.Pause(job=str(training)))
+    first = world.request(training)
+    world.restart()
+    hello(world, training, holds=True)
+    world.attach(training)
+    world.command(m.Resume(job=str(training)))
+    world.command(m.Pause(job=str(training)))
+    assert world.request(training) == first + 1

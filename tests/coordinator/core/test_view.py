@@ -1,12 +1,12 @@
 """What status and why show is what the contract names, and adds up."""
 
 import msgspec
+from tests.coordinator.core.world import World
 
 from gpurun.coordinator.core.view import device_views, job_view
 from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
 from gpurun.protocol.quantity import GIB
-from tests.coordinator.core.world import World
 
 CONTRACT_JOB = {
     "id", "name", "user", "command", "state", "held", "reason", "priority", "devices", "request",

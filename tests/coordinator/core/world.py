@@ -5,6 +5,9 @@ After every event all invariants are checked, and every message goes through the
 
 from typing import TypeVar
 
+import msgspec
+from tests.coordinator.core.invariants import check
+
 from gpurun.coordinator.core.effects import Effect, Record, Sample, Send, WatchJob, WatchLauncher
 from gpurun.coordinator.core.events import (
     Event,
@@ -17,14 +20,13 @@ from gpurun.coordinator.core.events import (
     TimerEvent,
 )
 from gpurun.coordinator.core.job import Job, Process
-from gpurun.coordinator.core.sample import DeviceSample, ProcessSample
+from gpurun.coordinator.core.sample import HEALTHY, DeviceSample, ProcessSample
 from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.coordinator.core.settings import Limits, Pausing, Settings
 from gpurun.protocol import messages as m
 from gpurun.protocol.codec import decode_reply, decode_request, encode
 from gpurun.protocol.job import JobSpec, JobState
 from gpurun.protocol.quantity import GIB, MIB
-from tests.coordinator.core.invariants import check
 
 M = TypeVar("M", bound=m.Message)
 
@@ -261,12 +263,20 @@ class World:
     def watches(self) -> set[Process]:
         return {e.process for e in self.effects if isinstance(e, WatchJob | WatchLauncher)}
 
+    def device(self, uuid: str, *, without: int, health: str = HEALTHY) -> DeviceSample:
+        """A look at one device that does not show the processes of a job."""
+        sample = self._device(list(self.totals).index(uuid), uuid)
+        left = tuple(process for process in sample.processes if process.job != without)
+        gone = sum(p.memory or 0 for p in sample.processes if p.job == without)
+        free = None if sample.free is None else sample.free + gone
+        return msgspec.structs.replace(sample, processes=left, free=free, health=health)
+
     def _device(self, index: int, uuid: str) -> DeviceSample:
         processes = []
         for job in self.scheduler.state.jobs.values():
-            for held in job.reservations:
-                if held.device == uuid and job.process and not job.state.ended:
-                    processes.append(self._use(uuid, job.process.pid, held.memory, 0.0, job.id))
+            if job.process is not None and not job.state.ended:
+                pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
+                processes += [self._use(uuid, pid, held.memory, 0.0, job.id) for held in here]
         memory, share = self.external.get(uuid, (0, 0.0))
         if memory or share:
             processes.append(self._use(uuid, 77, memory, share, None))

@@ -67,7 +67,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     stopped: bool = False
     """Its launcher let a lease lapse: no grant until it asks again."""
-    cancelling: bool = False
+    grace: float | None = None
+    """Seconds between SIGTERM and SIGKILL; None while nobody has cancelled it."""
 
     submitted_at: float
     started_at: float | None = None
@@ -81,6 +82,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     lease: float | None = None
     """CLOCK_BOOTTIME until which a grant may be used."""
+    lapsed: tuple[Reservation, ...] | None = None
+    """What a lapsed lease had reserved: its launcher may yet turn out to have used it."""
     reservations: tuple[Reservation, ...] = ()
     """Kept until its processes are seen gone, whatever the state."""
     granted: int = 0
@@ -107,6 +110,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """The job in a sentence."""
         return f"job {self.id} ({self.spec.name})"
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether somebody has cancelled it and its processes are still to end."""
+        return self.grace is not None
+
+    @property
+    def ended_for_pause(self) -> bool:
+        """Whether its tree was ended for the pause under way, and is not yet seen gone."""
+        order = self.pause
+        return self.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
 
     @property
     def charged(self) -> bool:

@@ -27,6 +27,7 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
         place,
         attempt=job.attempt + 1,
         lease=state.now.boot + LEASE,
+        lapsed=None,
         reservations=reservations,
         granted=max((held.memory for held in reservations), default=0),
         basis=chosen[0].basis if chosen else Basis.TOLD,
@@ -58,8 +59,17 @@ def grant_message(state: State, job: Job) -> Grant:
 
 def lapse(state: State, job: Job, detail: str) -> Job:
     """An unused lease goes back."""
-    state.lapsed[job.id] = job.reservations
-    return state.move(job, Trigger.LAPSE, detail, lease=None, reservations=())
+    return state.move(
+        job, Trigger.LAPSE, detail, lease=None, reservations=(), lapsed=job.reservations
+    )
+
+
+def reclaim(state: State, job: Job) -> Job:
+    """The lease had been used in time, but the word comes late: what it holds is charged."""
+    reservations = job.lapsed or ()
+    return state.move(
+        job, Trigger.GRANT, "used a lapsed lease", reservations=reservations, lapsed=None
+    )
 
 
 def lapse_leases(state: State) -> None:

@@ -6,7 +6,7 @@ from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
-from gpurun.protocol.messages import GoOn, PauseRequest, Problem
+from gpurun.protocol.messages import GoOn, PauseRequest
 
 
 def ask(state: State, job: Job, waiters: tuple[int, ...] = ()) -> Job:
@@ -36,13 +36,11 @@ def renew(state: State, job: Job, order: PauseOrder) -> Job:
 def withdraw(state: State, job: Job, order: PauseOrder, detail: str) -> Job:
     """Nobody wants the pause any more and nothing has been captured: the job goes on."""
     state.send(state.trainers.get(job.id), GoOn(job=job.id, request=order.request))
-    _disappoint(state, job, f"{job.label} goes on: {detail}")
     return state.move(job, Trigger.WITHDRAW, detail, pause=None, held=False)
 
 
 def refused(state: State, job: Job, text: str) -> Job:
     """The training cannot be paused now; it goes on as if never asked."""
-    _disappoint(state, job, f"{job.label} cannot be paused: {text}")
     return state.move(job, Trigger.REFUSED, text, pause=None, held=False, unpausable=text)
 
 
@@ -61,8 +59,3 @@ def stage(order: PauseOrder, new: Stage) -> PauseOrder:
 def _say(state: State, job: Job, order: PauseOrder) -> None:
     message = PauseRequest(job=job.id, request=order.request, deadline=order.deadline, how="exit")
     state.send(state.trainers.get(job.id), message)
-
-
-def _disappoint(state: State, job: Job, text: str) -> None:
-    for peer in state.asked_to_pause.pop(job.id, ()):
-        state.send(peer, Problem(text=text, code=1))

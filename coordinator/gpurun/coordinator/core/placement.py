@@ -25,7 +25,7 @@ def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
     fitting.sort(key=lambda v: (_room(v), v.load.index))
     if spec.memory is None and spec.memory_share is None:
         fitting.sort(key=lambda v: (-_room(v), v.load.index))
-    return fitting[: spec.gpus]
+    return sorted(fitting[: spec.gpus], key=lambda v: v.load.index)
 
 
 def nearest(verdicts: list[Verdict]) -> Verdict:

@@ -1,20 +1,26 @@
 """What can never be admitted on this machine is refused at once, not queued for ever."""
 
+import re
+
 from gpurun.coordinator.core.placement import visible
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import JobSpec
-from gpurun.protocol.messages import Problem
-from gpurun.protocol.quantity import format_size
+from gpurun.protocol.messages import Problem, Submit
+from gpurun.protocol.quantity import LONGEST, format_size
 
 USAGE = 2
 NO_DEVICE = 125
+MOST_ATTEMPTS = 1 << 31
+LONGEST_UUID = 64
+_NO_UUID = re.compile(r"[^0-9a-zA-Z-]")
 
 
-def obstacle_for_ever(state: State, spec: JobSpec) -> Problem | None:
-    """Why no future can admit this request; None when one can."""
-    if problem := _malformed(spec):
+def obstacle_for_ever(state: State, message: Submit) -> Problem | None:
+    """Why no future can admit this request; None when one can, or when it runs already."""
+    spec = message.spec
+    if problem := _malformed(spec) or _nonsense(message):
         return Problem(text=problem, code=USAGE)
-    if spec.gpus == 0:
+    if spec.gpus == 0 or message.held is not None:
         return None
     if not state.devices:
         return Problem(text=state.problem or "this machine has no GPU", code=NO_DEVICE)
@@ -45,6 +51,17 @@ def _malformed(spec: JobSpec) -> str:
     shares = (spec.utilization, spec.memory_share)
     if any(share is not None and not 0 < share <= 1 for share in shares):
         return "a share must be more than 0 and at most 100 %"
+    if spec.time is not None and not 0 <= spec.time < LONGEST:
+        return f"--time must be between 0 and {LONGEST:.0f} seconds"
+    return ""
+
+
+def _nonsense(message: Submit) -> str:
+    """What no launcher says: a name that is no UUID would name files, too."""
+    if _NO_UUID.search(message.uuid) or not 0 < len(message.uuid) <= LONGEST_UUID:
+        return "the job's UUID is not one"
+    if message.held is not None and not 0 < message.held.attempt < MOST_ATTEMPTS:
+        return "the attempt that runs has no number"
     return ""
 
 

@@ -16,6 +16,8 @@ from gpurun.coordinator.core.events import (
 )
 from gpurun.coordinator.core.reactions import (
     cancel,
+    ending,
+    loss,
     pause,
     restart,
     resume,
@@ -34,7 +36,7 @@ MESSAGES: dict[type[messages.Message], Callable[[State, MessageEvent, Any], None
     messages.Leave: submit.on_leave,
     messages.Spawned: spawn.on_spawned,
     messages.SpawnFailed: spawn.on_spawn_failed,
-    messages.Exited: spawn.on_exited,
+    messages.Exited: ending.on_exited,
     messages.Attach: train.on_attach,
     messages.Capturing: train.on_capturing,
     messages.Overdue: train.on_overdue,
@@ -83,9 +85,9 @@ def _react(state: State, event: Event) -> None:
         case SampleEvent():
             sample.on_sample(state, event)
         case JobProcessEndEvent():
-            spawn.on_job_process_end(state, event)
+            loss.on_job_process_end(state, event)
         case LauncherEndEvent():
-            spawn.on_launcher_end(state, event)
+            loss.on_launcher_end(state, event)
         case RestartEvent():
             restart.on_restart(state, event)
         case TimerEvent():

@@ -12,11 +12,11 @@ import msgspec
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.effects import Effect, Record, Sample, Send
 from gpurun.coordinator.core.events import Event, Instant, Peer
-from gpurun.coordinator.core.job import Job, Reservation
+from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.core.transitions import Trigger, next_state
 from gpurun.protocol.job import JobState, WaitReason
-from gpurun.protocol.messages import Message
+from gpurun.protocol.messages import Message, Problem
 
 ENDED_KEPT = 1000
 """Ended jobs that are remembered, so that a late word about one is understood."""
@@ -43,7 +43,6 @@ class State:
         self.devices: dict[str, Device] = {}
         self.problem = ""
         """Why no device could be looked at in the last round."""
-        self.sampled: float | None = None
         self.peaks: dict[int, int] = {}
         """Most bytes each job was seen to use on one device; starts empty with the coordinator."""
 
@@ -55,8 +54,6 @@ class State:
         """CLOCK_BOOTTIME until which the expected ones are waited for."""
         self.asked_to_pause: defaultdict[int, list[Peer]] = defaultdict(list)
         """Commands that wait until a job is paused."""
-        self.lapsed: dict[int, tuple[Reservation, ...]] = {}
-        """What a lapsed lease had reserved, should its launcher turn out to have used it."""
         self.reasons: dict[int, tuple[WaitReason, int]] = {}
         """Why each waiting job waits, and how many are ahead of it; of the last pass."""
 
@@ -107,6 +104,8 @@ class State:
         job = msgspec.structs.replace(job, state=state, **changes)
         self.jobs[job.id] = job
         self._record(job, trigger, detail)
+        if state not in (JobState.PAUSING, JobState.PAUSED):
+            self._disappoint(job, detail)
         if state.ended:
             self._retire(job)
         return job
@@ -163,6 +162,12 @@ class State:
             )
         )
 
+    def _disappoint(self, job: Job, detail: str) -> None:
+        """Tell whoever waits for the pause that it does not come."""
+        text = f"{job.label} is {job.state}, not paused: {detail}"
+        for peer in self.asked_to_pause.pop(job.id, ()):
+            self.send(peer, Problem(text=text, code=1))
+
     def _retire(self, job: Job) -> None:
         """Keep an ended job only while it is charged; then among the last that ended."""
         self.reasons.pop(job.id, None)
@@ -176,4 +181,4 @@ class State:
         self.peaks.pop(job.id, None)
         if len(self.ended) > ENDED_KEPT:
             oldest = self.ended.pop(next(iter(self.ended)))
-            del self.by_uuid[oldest.uuid]
+            self.by_uuid.pop(oldest.uuid, None)

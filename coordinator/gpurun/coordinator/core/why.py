@@ -31,11 +31,10 @@ def why_text(state: State, job: Job) -> str:
 
 def _holdings(state: State, job: Job) -> Iterable[str]:
     for held in job.reservations:
-        sample = state.devices[held.device].sample
-        yield (
-            f"  holds {format_size(held.memory)} and {format_share(held.utilization)} "
-            f"of GPU {sample.index} ({sample.name})"
-        )
+        device = state.devices.get(held.device)
+        sample = device.sample if device else None
+        place = f"GPU {sample.index} ({sample.name})" if sample else held.device
+        yield f"  holds {format_size(held.memory)} and {format_share(held.utilization)} of {place}"
 
 
 def _sum(verdict: Verdict, limits: Limits) -> list[str]:

@@ -7,6 +7,9 @@ from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.messages import Cancel, Done, Problem, Terminate
 
+LONGEST_GRACE = 86_400.0
+"""Seconds: a day."""
+
 
 def on_cancel(state: State, event: MessageEvent, message: Cancel) -> None:
     """Answered at once; the end of a running job shows when its processes are gone."""
@@ -18,15 +21,15 @@ def on_cancel(state: State, event: MessageEvent, message: Cancel) -> None:
         text = f"the launcher of {job.label} is gone; end it with kill {job.process.pid}"
         state.send(event.peer, Problem(text=text, code=1))
         return
-    state.send(launcher, Terminate(job=job.id, grace=max(0.0, message.grace)))
+    grace = min(max(0.0, message.grace), LONGEST_GRACE)
+    state.send(launcher, Terminate(job=job.id, grace=grace))
     state.send(event.peer, Done(job=job.id, text=f"{job.label} is cancelled"))
-    _cancel(state, job)
+    _cancel(state, job, grace)
 
 
-def _cancel(state: State, job: Job) -> None:
+def _cancel(state: State, job: Job, grace: float) -> None:
     if job.process is None and job.lease is None:
         state.move(job, Trigger.END_CANCELLED, "by a person", left=state.now.boot)
         state.look()
     else:
-        state.move(job, Trigger.CANCEL, "by a person", cancelling=True)
-    state.pass_wanted = True
+        state.move(job, Trigger.CANCEL, "by a person", grace=grace)

@@ -6,7 +6,6 @@ from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.coordinator.core.words import pause_text
-from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import Done, Paused
 
 
@@ -20,30 +19,25 @@ def tree_ended(state: State, job: Job, order: PauseOrder) -> None:
         _paused(state, job)
 
 
-def see_gone(state: State, taken: float) -> None:
-    """Release what a sample taken at `taken` shows to be free of jobs that had ended before."""
+def see_gone(state: State) -> None:
+    """Release the jobs that had ended before their devices were looked at and show none of them."""
     for job in state.charged():
-        if job.left is not None and taken >= job.left and not _seen(state, job):
+        if job.left is not None and not _seen(state, job, job.left):
             released = state.release(job)
-            if _ended_for_pause(released):
+            if released.ended_for_pause:
                 _paused(state, released)
 
 
-def _seen(state: State, job: Job) -> bool:
-    """A device that does not answer is not seen to be free."""
+def _seen(state: State, job: Job, left: float) -> bool:
+    """A device that does not answer, or was looked at earlier, is not seen to be free."""
     for held in job.reservations:
         device = state.devices.get(held.device)
         if device is None:
             continue
-        looked = device.healthy and device.taken >= (job.left or 0.0)
+        looked = device.healthy and device.taken >= left
         if not looked or job.id in device.jobs():
             return True
     return False
-
-
-def _ended_for_pause(job: Job) -> bool:
-    order = job.pause
-    return job.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
 
 
 def _paused(state: State, job: Job) -> None:

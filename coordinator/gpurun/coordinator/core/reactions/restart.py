@@ -2,7 +2,8 @@
 
 from gpurun.coordinator.core.effects import WatchJob, WatchLauncher
 from gpurun.coordinator.core.events import RestartEvent
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Job, Process
+from gpurun.coordinator.core.reactions.loss import live_on, lose
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 
@@ -16,13 +17,12 @@ def on_restart(state: State, event: RestartEvent) -> None:
         _remember(state, job)
     for job in list(state.live()):
         _find(state, job, event)
+    state.look()
     state.quiet_until = state.now.boot + HELLO_TIME
-    state.pass_wanted = True
 
 
 def _remember(state: State, job: Job) -> None:
     state.by_uuid[job.uuid] = job.id
-    state.next_id = max(state.next_id, job.id + 1)
     if job.pause is not None:
         state.next_request = max(state.next_request, job.pause.request + 1)
     if job.state.ended and not job.charged:
@@ -32,27 +32,27 @@ def _remember(state: State, job: Job) -> None:
 
 
 def _find(state: State, job: Job, event: RestartEvent) -> None:
-    launcher_lives = job.launcher in event.alive
-    process_lives = job.process in event.alive
-    if job.id in event.told:
+    job = state.move(job, Trigger.RESTART)
+    if job.id not in event.told:
+        _judge(state, job, event.alive)
+    job = state.jobs.get(job.id, job)
+    if job.state.ended:
         return
-    if not launcher_lives and not process_lives:
-        trigger = Trigger.VANISH if job.process is not None else Trigger.LAUNCHER_LOST
-        _lose(state, job, trigger)
-        return
-    if launcher_lives and job.launcher is not None:
-        state.expected.add(job.id)
+    if job.launcher is not None:
         watch = WatchLauncher(cause=state.cause, job=job.id, process=job.launcher)
         state.effects.append(watch)
-    else:
-        job = state.update(job, launcher=None)
     if job.process is not None:
         state.effects.append(WatchJob(cause=state.cause, job=job.id, process=job.process))
-        if not process_lives:
-            job = state.update(job, left=state.now.boot)
-    state.move(job, Trigger.RESTART)
 
 
-def _lose(state: State, job: Job, trigger: Trigger) -> None:
-    detail = "gone while no coordinator ran"
-    state.move(job, trigger, detail, left=state.now.boot, launcher=None)
+def _judge(state: State, job: Job, alive: frozenset[Process]) -> None:
+    """Lose a job of which nothing lives; of one whose end follows, the watches find out."""
+    launcher_lives, process_lives = job.launcher in alive, job.process in alive
+    if not launcher_lives and not process_lives:
+        lose(state, job, "gone while no coordinator ran")
+    elif not launcher_lives:
+        live_on(state, job)
+    else:
+        state.expected.add(job.id)
+        if job.process is not None and not process_lives:
+            state.update(job, left=state.now.boot)

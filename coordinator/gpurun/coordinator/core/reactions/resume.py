@@ -19,8 +19,8 @@ def on_resume(state: State, event: MessageEvent, message: Resume) -> None:
         state.send(event.peer, Problem(text=f"{job.label} is {job.state} already", code=1))
         return
     order = job.pause
-    if job.state is JobState.PAUSING and order is not None and order.stage is Stage.ASKED:
-        orders.withdraw(state, job, order, "resumed before it had paused")
+    if order is not None and order.stage is Stage.ASKED:
+        job = orders.withdraw(state, job, order, "resumed before it had paused")
     else:
         job = state.move(job, Trigger.RESUME, held=False)
         state.pass_wanted = True
@@ -28,6 +28,8 @@ def on_resume(state: State, event: MessageEvent, message: Resume) -> None:
 
 
 def _text(job: Job) -> str:
+    if job.state is JobState.RUNNING:
+        return f"{job.label} goes on"
     if job.state is JobState.PAUSING:
         return f"{job.label} goes on as soon as there is room"
     return f"{job.label} is back in the queue"

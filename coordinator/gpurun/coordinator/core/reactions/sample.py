@@ -10,10 +10,9 @@ from gpurun.coordinator.core.state import State
 def on_sample(state: State, event: SampleEvent) -> None:
     """Take the samples in; release what they show to be gone."""
     state.problem = event.problem
-    state.sampled = event.taken
     for sample in event.devices:
         _look(state, sample, event.taken)
-    see_gone(state, event.taken)
+    see_gone(state)
     if state.waiting():
         state.pass_wanted = True
 

@@ -1,6 +1,6 @@
 """Submit, AskAgain and Leave: a launcher brings a job, asks anew, or gives up waiting."""
 
-from gpurun.coordinator.core.effects import WatchJob, WatchLauncher
+from gpurun.coordinator.core.effects import WatchLauncher
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, Process, Stage
 from gpurun.coordinator.core.lease import grant_message, lapse
@@ -19,6 +19,7 @@ from gpurun.protocol.messages import (
     Paused,
     Problem,
     Submit,
+    Terminate,
 )
 
 
@@ -30,7 +31,7 @@ def on_submit(state: State, event: MessageEvent, message: Submit) -> None:
         state.send(event.peer, Problem(text=f"job {job.id} belongs to {job.user}"))
         return
     if job is None:
-        problem = obstacle_for_ever(state, message.spec) if message.held is None else None
+        problem = obstacle_for_ever(state, message)
         if problem is not None:
             state.send(event.peer, problem)
             return
@@ -51,7 +52,7 @@ def on_ask_again(state: State, event: MessageEvent, message: AskAgain) -> None:
     if job.lease is not None:
         job = lapse(state, job, "the launcher came too late")
     if job.state.waits:
-        state.update(job, stopped=False)
+        state.update(job, stopped=False, lapsed=None)
         state.pass_wanted = True
 
 
@@ -61,8 +62,11 @@ def on_leave(state: State, event: MessageEvent, message: Leave) -> None:
     if job is None or job.process is not None or not may_speak_for(event, job):
         return
     if not job.state.ended:
-        state.forget_windows(job)
-        state.move(job, Trigger.END_CANCELLED, "left the queue", reservations=())
+        # An unused lease held nothing; what was ended for a pause is charged until it is seen gone.
+        kept = () if job.lease is not None else job.reservations
+        left = state.now.boot
+        state.move(job, Trigger.END_CANCELLED, "left the queue", reservations=kept, left=left)
+        state.look()
 
 
 def _new(state: State, event: MessageEvent, message: Submit) -> Job:
@@ -92,12 +96,11 @@ def _greet_launcher(state: State, event: MessageEvent, job: Job) -> None:
 def _catch_up(state: State, event: MessageEvent, job: Job, held: Held | None) -> None:
     """Bring both sides to the same view after either has been away."""
     if held is not None:
-        if job.process is None:
-            take_process(state, job, held.attempt, Process(held.pid, held.start_time))
-        else:
-            state.effects.append(WatchJob(cause=state.cause, job=job.id, process=job.process))
+        take_process(state, job, held.attempt, Process(held.pid, held.start_time))
     elif job.lease is not None:
         state.send(event.peer, grant_message(state, job))
+    if job.cancelling:
+        state.send(event.peer, Terminate(job=job.id, grace=job.grace or 0.0))
     order = job.pause
     if job.state is JobState.PAUSING and order is not None and order.stage is Stage.DURABLE:
         state.send(event.peer, EndTree(job=job.id, attempt=job.attempt, request=order.request))

@@ -84,7 +84,9 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
         return
     gave_way = job.pause is not None and not job.pause.by_user
     returned = state.now.boot if gave_way else job.returned
-    state.move(job, Trigger.RESUMED, f"at step {message.step}", pause=None, returned=returned)
+    # Who speaks was spawned, also where its launcher has not said so yet.
+    changes = {"pause": None, "returned": returned, "lease": None}
+    state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
 
 
 def _durable(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:

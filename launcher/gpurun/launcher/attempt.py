@@ -1,0 +1,66 @@
+"""One attempt: check the lease, spawn, and watch until the end."""
+
+import errno
+import os
+
+from gpurun.launcher import lines, process
+from gpurun.launcher.clock import now
+from gpurun.launcher.failure import NOT_EXECUTABLE, NOT_FOUND
+from gpurun.launcher.ground import Ground
+from gpurun.launcher.launch import End, Launch
+from gpurun.launcher.spawn import job_environment, spawn
+from gpurun.launcher.watch import Watch
+from gpurun.protocol.job import Held
+from gpurun.protocol.messages import AskAgain, Grant, Spawned, SpawnFailed
+
+
+def run_attempt(launch: Launch, ground: Ground, grant: Grant) -> End | None:
+    """Tell the coordinator how the attempt ended and return it.
+
+    None where its lease had run out before the spawn.
+    """
+    # Signals are blocked: no Ctrl-Z can come between this check and the spawn.
+    if now() >= grant.deadline:
+        launch.inbox.send(AskAgain(job=grant.job, attempt=grant.attempt))
+        return None
+    ground.prepare()
+    launch.end = _run(launch, ground, grant)
+    launch.held = None
+    launch.inbox.send(launch.end)
+    return launch.end
+
+
+def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
+    try:
+        main = _spawn(launch, grant)
+    except OSError as error:
+        lines.complain(f"cannot start {launch.order.program.path}: {error.strerror}")
+        code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+        return SpawnFailed(job=grant.job, attempt=grant.attempt, code=code)
+    spawned = _describe(grant, main)
+    _report(launch, spawned)
+    launch.say(lines.started(grant))
+    return Watch(launch, ground, spawned).until_end()
+
+
+def _spawn(launch: Launch, grant: Grant) -> int:
+    checkpoints = launch.paths.checkpoints(launch.order.uuid)
+    environment = job_environment(os.environ, grant, launch.paths.socket, checkpoints)
+    return spawn(launch.order.program, environment, launch.inbox.signals)
+
+
+def _describe(grant: Grant, main: int) -> Spawned:
+    found = process.read(main)  # it has not been reaped, so it is there
+    started = found.start_time if found else 0
+    return Spawned(job=grant.job, attempt=grant.attempt, pid=main, start_time=started)
+
+
+def _report(launch: Launch, spawned: Spawned) -> None:
+    launch.patience = None
+    launch.held = Held(
+        job=spawned.job,
+        attempt=spawned.attempt,
+        pid=spawned.pid,
+        start_time=spawned.start_time,
+    )
+    launch.inbox.send(spawned)

@@ -1,0 +1,19 @@
+"""`gpurun pause`: a job steps aside, or stays in the queue, until it is resumed."""
+
+import click
+
+
+@click.command(short_help="Pause running jobs; hold queued ones.")
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+def command(jobs: tuple[str, ...], no_wait: bool) -> int:
+    """Pause running jobs and keep them paused until `gpurun resume`; hold queued ones.
+
+    Waits until each has come to a safe point and stepped aside. Ctrl-C ends the waiting, not the
+    pause.
+    """
+    from gpurun.launcher.conversation import ANSWER_DEADLINE
+    from gpurun.launcher.requests import carry_out
+    from gpurun.protocol.messages import Pause
+
+    return carry_out([Pause(job=job) for job in jobs], ANSWER_DEADLINE if no_wait else None)

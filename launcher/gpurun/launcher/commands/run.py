@@ -1,0 +1,75 @@
+"""`gpurun run`: run a command when it is safe."""
+
+import os
+
+import click
+
+from gpurun.launcher.quantities import DURATION, MEMORY, PERCENT, PRIORITY
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run a command that is named like a verb.",
+)
+@click.option(
+    "--priority",
+    type=PRIORITY,
+    default=0,
+    metavar="low|normal|high|INT",
+    help="Place in the queue, -100..100; low is -50, normal 0, high 50.",
+)
+@click.option(
+    "--mem",
+    type=MEMORY,
+    metavar="SIZE",
+    help="GPU memory on each device: 6GiB, 6G, 6144MiB or 25%.",
+)
+@click.option("--util", type=PERCENT, metavar="PERCENT", help="Utilisation of each device: 40.")
+@click.option(
+    "--gpus",
+    type=click.IntRange(min=0),
+    default=1,
+    metavar="N",
+    help="Devices, all or nothing (default 1); 0 for none.",
+)
+@click.option(
+    "--time",
+    type=DURATION,
+    metavar="DURATION",
+    help="What it will take, like 20min; it ends nothing.",
+)
+@click.option(
+    "--pause",
+    type=click.Choice(["auto", "exit", "never"]),
+    default="auto",
+    metavar="auto|exit|never",
+    help="How it may be asked to step aside (default auto).",
+)
+@click.option("--name", metavar="NAME", help="Shown in place of the command.")
+@click.option(
+    "--max-wait", type=DURATION, metavar="DURATION", help="Give up with exit code 75 after this."
+)
+@click.option("--no-wait", is_flag=True, help="Give up with exit code 75 rather than wait.")
+@click.option("-q", "--quiet", is_flag=True, help="None of gpurun's own lines.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGS]...")
+def command(words: tuple[str, ...], **options: object) -> int:
+    """Run SCRIPT.py or COMMAND when it is safe, and wait until then.
+
+    A .py file runs with the python of your own environment. Everything after the command is the
+    command's own.
+    """
+    if not words:
+        raise click.UsageError("no command to run; try gpurun train.py, or gpurun --help")
+    from gpurun.launcher.places import enclosing_job
+    from gpurun.launcher.program import find_program
+
+    program = find_program(words, os.environ)
+    if job := enclosing_job(os.environ):
+        from gpurun.launcher.nested import run_inside
+
+        return run_inside(job, program, quiet=bool(options["quiet"]))
+    from gpurun.launcher.order import make_order
+    from gpurun.launcher.places import paths
+    from gpurun.launcher.run_job import run_job
+
+    return run_job(make_order(words, program, options), paths(os.environ))

@@ -1,0 +1,63 @@
+"""What happened, in a form that a person can read: one clock for both jobs, and the parts."""
+
+from gpurun.protocol.status import JobStory, StoryEntry
+
+SHOWN = {
+    "submitted": "is submitted",
+    "granted": "is admitted",
+    "spawned": "starts",
+    "pause asked": "is asked to step aside",
+    "safe point": "comes to a safe point",
+    "durable": "has its checkpoint on disk",
+    "tree ended": "has ended; its memory is given back",
+    "released": "is paused: the device is seen free",
+    "resumed": "goes on from its checkpoint",
+    "finished": "is finished",
+    "failed": "has failed",
+}
+
+
+def timeline_table(training: JobStory, light: JobStory) -> str:
+    """Both stories on one clock, in seconds since the first entry."""
+    entries = [(e, "training") for e in training.entries] + [
+        (e, "light task") for e in light.entries
+    ]
+    entries.sort(key=lambda pair: pair[0].at)
+    start = entries[0][0].at
+    lines = []
+    for entry, who in entries:
+        what = SHOWN.get(entry.cause, entry.cause)
+        detail = f"  ({entry.detail})" if entry.cause in ("durable", "resumed") else ""
+        lines.append(f"   {entry.at - start:8.3f} s  {who:<11} {what}{detail}")
+    return "\n".join(lines)
+
+
+def parts_table(training: JobStory, light: JobStory, asked: float, answered: float) -> str:
+    """Why the light task waited as long as it did, part by part, in milliseconds.
+
+    `asked` and `answered` are the instants (CLOCK_BOOTTIME) at which the command was started and
+    its first line of output was read.
+    """
+    submitted, granted = _at(light, "submitted"), _at(light, "granted")
+    spawned = _at(light, "spawned")
+    point, durable = _at(training, "safe point"), _at(training, "durable")
+    ended, free = _at(training, "tree ended"), _at(training, "released")
+    parts = [
+        ("start of the gpurun command", submitted - asked),
+        ("the training's remaining step", point - submitted),
+        ("its save", durable - point),
+        ("the end of its processes", ended - durable),
+        ("the device seen free", free - ended),
+        ("admission", granted - free),
+        ("spawn", spawned - granted),
+        ("the light task's own start", answered - spawned),
+    ]
+    lines = [f"   {name:<32}{1000 * seconds:9.1f} ms" for name, seconds in parts]
+    total = f"   {'submission to first line':<32}{1000 * (answered - asked):9.1f} ms"
+    return "\n".join(["", "   The light task's wait, part by part:", *lines, total])
+
+
+def _at(story: JobStory, cause: str) -> float:
+    """When it happened first."""
+    entry: StoryEntry = next(entry for entry in story.entries if entry.cause == cause)
+    return entry.at

@@ -1,0 +1,55 @@
+"""What the launcher knows of its one job; every greeting to a coordinator says all of it."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from gpurun.launcher import lines
+from gpurun.launcher.clock import now
+from gpurun.launcher.inbox import Inbox
+from gpurun.launcher.program import Program
+from gpurun.launcher.signals import Signals
+from gpurun.protocol.job import Held, JobSpec
+from gpurun.protocol.messages import Exited, Message, SpawnFailed, Submit
+from gpurun.protocol.paths import Paths
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person wants to run, and how long they will wait for it."""
+
+    uuid: str
+    spec: JobSpec
+    program: Program
+    max_wait: float | None = None
+    """Seconds until the first start; 0 gives up as soon as there is a reason to wait."""
+    quiet: bool = False
+
+
+End = Exited | SpawnFailed
+"""How an attempt ends."""
+
+
+class Launch:
+    """The job's state on this side of the socket."""
+
+    def __init__(self, order: Order, paths: Paths, coordinator: int) -> None:
+        self.order = order
+        self.paths = paths
+        self.job = 0
+        self.held: Held | None = None
+        self.end: End | None = None
+        """The end of the last attempt while nobody has confirmed it."""
+        self.patience = order.max_wait
+        """Seconds that are left to wait; None once it has started, and for whoever waits."""
+        self.submitted = now()
+        self.inbox = Inbox(paths.socket, coordinator, Signals(), self._greeting)
+
+    def _greeting(self) -> Iterator[Message]:
+        yield Submit(uuid=self.order.uuid, spec=self.order.spec, held=self.held)
+        if self.end:
+            yield self.end
+
+    def say(self, text: str) -> None:
+        """One of gpurun's own lines, unless they are not wanted."""
+        if not self.order.quiet:
+            lines.say(text)

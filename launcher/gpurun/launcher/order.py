@@ -1,0 +1,68 @@
+"""A command line as an order: what the coordinator needs to know of it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from gpurun.launcher.failure import Failure
+from gpurun.launcher.ground import why_not_again
+from gpurun.launcher.launch import Order
+from gpurun.launcher.program import Program
+from gpurun.protocol.job import JobSpec
+
+SHOWN = 16384
+"""Characters of a command line that others are shown: a shell's `*` may give megabytes."""
+
+
+def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any]) -> Order:
+    """The order of the options of `gpurun run`; raise Failure in a folder that is gone."""
+    memory, share = options["mem"] or (None, None)
+    spec = JobSpec(
+        command=_shown(words),
+        cwd=_text(_folder()),
+        name=_text(options["name"] or os.path.basename(words[0]))[:SHOWN],
+        priority=options["priority"],
+        gpus=options["gpus"],
+        memory=memory,
+        memory_share=share,
+        utilization=options["util"],
+        time=options["time"],
+        pause=options["pause"],
+        only=_only(os.environ.get("CUDA_VISIBLE_DEVICES")),
+        no_respawn=why_not_again(),
+        pid=os.getpid(),
+    )
+    max_wait = 0.0 if options["no_wait"] else options["max_wait"]
+    return Order(
+        uuid=str(uuid4()), spec=spec, program=program, max_wait=max_wait, quiet=options["quiet"]
+    )
+
+
+def _only(visible: str | None) -> tuple[str, ...] | None:
+    """The devices that the caller's own CUDA_VISIBLE_DEVICES leaves; None when it says nothing."""
+    if visible is None:
+        return None
+    return tuple(device.strip() for device in visible.split(",") if device.strip())
+
+
+def _shown(words: Sequence[str]) -> tuple[str, ...]:
+    shown, room = [], SHOWN
+    for word in words:
+        shown.append(_text(word)[:room])
+        room -= len(shown[-1])
+        if room <= 0:
+            return (*shown, "…")
+    return tuple(shown)
+
+
+def _text(value: str) -> str:
+    """The value as text that can be encoded; arguments and folders are bytes to the system."""
+    return value.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise Failure("the current folder is gone; change to another one") from None

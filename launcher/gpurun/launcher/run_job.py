@@ -1,0 +1,52 @@
+"""One job from its submission to its exit code: wait, run, and after a pause both again."""
+
+import os
+
+from gpurun.launcher.coordinator_start import ensure_coordinator
+from gpurun.launcher.failure import Failure
+from gpurun.launcher.launch import Launch, Order
+from gpurun.protocol.messages import Exited
+from gpurun.protocol.paths import Paths
+
+
+def run_job(order: Order, paths: Paths) -> int:
+    """Run one job and return its exit code; raise Failure when it never ran."""
+    checkpoints = paths.checkpoints(order.uuid)
+    _make_private(checkpoints)
+    try:
+        return _wait_and_run(Launch(order, paths, ensure_coordinator(paths)))
+    finally:
+        _remove_empty(checkpoints)
+
+
+def _wait_and_run(launch: Launch) -> int:
+    # What follows is imported while the coordinator already works on the submission.
+    from gpurun.launcher.attempt import run_attempt
+    from gpurun.launcher.finish import report_end
+    from gpurun.launcher.ground import Ground
+    from gpurun.launcher.wait import Wait
+
+    ground = None
+    while True:
+        grant = Wait(launch).grant()
+        ground = ground or Ground()
+        end = run_attempt(launch, ground, grant)
+        if end and not (isinstance(end, Exited) and end.request):
+            return report_end(launch, end)
+        ground.restore()
+
+
+def _make_private(folder: str) -> None:
+    try:
+        os.makedirs(folder, mode=0o700)
+    except OSError as error:
+        raise Failure(
+            f"cannot write {folder}: {error.strerror}; set GPURUN_STATE_DIR to another folder"
+        ) from None
+
+
+def _remove_empty(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:  # it holds checkpoints
+        return

@@ -1,0 +1,40 @@
+"""What a training script uses: `from gpurun import sdk`.
+
+Everything is imported when it is first named, so that this costs a script less than a
+millisecond and works where neither PyTorch nor the rest of gpurun is installed. Outside gpurun
+the same script simply trains.
+"""
+
+TYPE_CHECKING = False  # importing typing would cost more than all the rest
+if TYPE_CHECKING:
+    from gpurun.sdk.data import Batches as Batches
+    from gpurun.sdk.data import batches as batches
+    from gpurun.sdk.digests import digest as digest
+    from gpurun.sdk.trainable import Trainable as Trainable
+    from gpurun.sdk.training import Result as Result
+    from gpurun.sdk.training import run as run
+
+_HOMES = {
+    "Batches": "data",
+    "Result": "training",
+    "Trainable": "trainable",
+    "batches": "data",
+    "digest": "digests",
+    "run": "training",
+}
+
+__all__ = ["Batches", "Result", "Trainable", "batches", "digest", "run"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

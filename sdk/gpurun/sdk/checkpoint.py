@@ -1,0 +1,155 @@
+"""Folders of checkpoints on disk: written whole or not at all, and checked when read.
+
+    ROOT/000007-step-120/       numbered in the order of writing
+        manifest.json           format, step, and each file's size and SHA-256
+        run.pt                  step and random states
+        trainable/              what save_checkpoint wrote
+
+A folder is filled under another name, each file and folder is flushed to disk, and the rename
+makes it appear: what has its final name was complete. Sources: rename(2), fsync(2).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gpurun.sdk.errors import CheckpointError, NoRoomError
+
+FORMAT = 1
+KEEP = 2
+"""The newest, and the one before it in case that the disk has damaged the newest."""
+SPARE = 1 << 20
+"""Bytes to leave free beside the tensors: names, numbers, and the file system's own needs."""
+_UNFINISHED = ".unfinished-"
+_MANIFEST = "manifest.json"
+
+
+class Written(NamedTuple):
+    """A checkpoint that is durable."""
+
+    path: str
+    size: int
+    """Bytes on disk."""
+
+
+def write(root: str, step: int, fill: Callable[[str], None]) -> Written:
+    """Make a checkpoint of the files that `fill(folder)` writes; keep the newest KEEP.
+
+    Where anything fails, nothing is left behind, older checkpoints are untouched, and the
+    error goes on to the caller.
+    """
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    _discard_unfinished(root)
+    number = max((_number(name) for name in _complete(root)), default=0) + 1
+    unfinished = f"{root}/{_UNFINISHED}{number:06d}"
+    path = f"{root}/{number:06d}-step-{step}"
+    os.mkdir(unfinished, mode=0o700)
+    try:
+        fill(unfinished)
+        size = _seal(unfinished, step)
+        os.rename(unfinished, path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    _flush(root)
+    for name in _complete(root)[:-KEEP]:
+        shutil.rmtree(f"{root}/{name}", ignore_errors=True)
+    return Written(path, size)
+
+
+def newest_complete(path: str) -> str:
+    """The checkpoint at this path if it is whole, else the newest whole one beside it.
+
+    Raise CheckpointError when there is none.
+    """
+    root, name = os.path.split(os.path.abspath(path))
+    others = [other for other in reversed(_complete(root)) if other != name]
+    for candidate in (name, *others):
+        try:
+            verify(f"{root}/{candidate}")
+        except CheckpointError:
+            continue
+        return f"{root}/{candidate}"
+    raise CheckpointError(f"no complete checkpoint is left in {root}; `gpurun retry --fresh` JOB")
+
+
+def verify(path: str) -> None:
+    """Read every byte and raise CheckpointError where it is not what was written."""
+    try:
+        with open(f"{path}/{_MANIFEST}", "rb") as file:
+            manifest = json.load(file)
+        if manifest["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {manifest['format']}, not {FORMAT}")
+        for name, expected in manifest["files"].items():
+            if _measure(f"{path}/{name}") != expected:
+                raise CheckpointError(f"{path}/{name} is damaged")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+
+
+def require_room(folder: str, size: int) -> None:
+    """Raise NoRoomError unless so many bytes, and some to spare, are free there."""
+    system = os.statvfs(folder)
+    free = system.f_bavail * system.f_frsize
+    if free < size + SPARE:
+        raise NoRoomError(
+            f"the checkpoint needs {size + SPARE} bytes and {folder} has {free} free; "
+            "free some, or point GPURUN_STATE_DIR to a larger disk"
+        )
+
+
+def _seal(folder: str, step: int) -> int:
+    """Write the manifest, flush everything, and return the bytes of all files."""
+    names = [
+        os.path.relpath(f"{parent}/{name}", folder)
+        for parent, _, files in os.walk(folder)
+        for name in files
+    ]
+    files = {name: _measure(f"{folder}/{name}") for name in sorted(names)}
+    text = json.dumps({"format": FORMAT, "step": step, "files": files}, indent=1)
+    with open(f"{folder}/{_MANIFEST}", "w", encoding="utf-8") as file:
+        file.write(text)
+    for parent, _, inside in os.walk(folder, topdown=False):
+        for name in inside:
+            os.chmod(f"{parent}/{name}", 0o600)
+            _flush(f"{parent}/{name}")
+        os.chmod(parent, 0o700)
+        _flush(parent)
+    return len(text) + sum(int(entry["size"]) for entry in files.values())
+
+
+def _measure(path: str) -> dict[str, int | str]:
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"size": file.tell(), "sha256": digest}
+
+
+def _flush(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _complete(root: str) -> list[str]:
+    """Names of the checkpoints there, oldest first."""
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return []
+    return sorted((name for name in names if _number(name)), key=_number)
+
+
+def _number(name: str) -> int:
+    head, middle, step = name.partition("-step-")
+    return int(head) if middle and head.isdecimal() and step.isdecimal() else 0
+
+
+def _discard_unfinished(root: str) -> None:
+    for name in os.listdir(root):
+        if name.startswith(_UNFINISHED):
+            shutil.rmtree(f"{root}/{name}")

@@ -1,0 +1,166 @@
+"""Data without end that knows its place: the same batches in the same order after a pause.
+
+A DataLoader cannot tell where it is. What can be done, exactly, is to begin its epoch again from
+the random states with which it began, and to take the batches that were already consumed out of
+it; then the random states of now are put back. That reads those batches once more. Loader
+workers that would outlive an epoch are ended with it: their random states are out of reach.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from gpurun.sdk import rng
+from gpurun.sdk.errors import CheckpointError
+
+T = TypeVar("T")
+
+
+def batches(loader: Iterable[T]) -> "Batches[T]":
+    """Iterate over the loader for ever, epoch after epoch; see Batches."""
+    return Batches(loader)
+
+
+class Batches(Generic[T]):
+    """An endless iterator over a DataLoader, or over anything that can be iterated again.
+
+    After load_state_dict the next batch is the one that would have come next, and the random
+    states behind it are those that would have been: for data sets with an order (map-style), for
+    loaders that have a state_dict, for an IterableDataset with one when it has no workers, and
+    for lists and the like. Generators of the loader's samplers and data sets count.
+    """
+
+    def __init__(self, loader: Iterable[T]) -> None:
+        self.epoch = 0
+        """The epoch of the last batch, from 1."""
+        self.batch = 0
+        """The number of the last batch in its epoch, from 1."""
+        self._loader: Any = loader
+        self._source = _source_with_state(loader)
+        self._generators = list(_generators(loader))
+        self._iterator: Iterator[T] | None = None
+        self._start: dict[str, Any] | None = None
+        self._loaded = False
+        self._at_end = False
+
+    @property
+    def pausable(self) -> bool:
+        """Whether the data can be put back to its place in another process."""
+        return self._source is not None or not (
+            _is_iterable_dataset(self._loader) or isinstance(self._loader, Iterator)
+        )
+
+    def __iter__(self) -> "Batches[T]":
+        return self
+
+    def __next__(self) -> T:
+        if self._loaded:
+            self._go_back()
+        for _ in range(2):
+            if self._iterator is None:
+                self._begin_epoch()
+            try:
+                value = next(self._iterator)  # type: ignore[arg-type]
+            except StopIteration:
+                self._iterator = None
+                continue
+            self.batch += 1
+            self._at_end = self._source is not None and _has_ended(self._iterator)
+            return value
+        raise ValueError(f"the loader {self._loader!r} has no batches")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place: epoch, batches consumed of it, and random states at its start and now."""
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "start": self._start,
+            "private": [rng.get_state(generator) for generator in self._generators],
+            "source": self._source.state_dict() if self._source is not None else None,
+            "at_end": self._at_end,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to that place; the batches before it are read when the next one is asked for."""
+        self.epoch, self.batch, self._start = state["epoch"], state["batch"], state["start"]
+        self._set_private(state["private"])
+        if self._source is not None:
+            self._source.load_state_dict(state["source"])
+        self._iterator = None
+        self._at_end = state["at_end"]
+        self._loaded = self._start is not None and not self._at_end
+
+    def _begin_epoch(self) -> None:
+        self.epoch, self.batch = self.epoch + 1, 0
+        self._start = self._random_states()
+        self._iterator = self._iterate()
+
+    def _go_back(self) -> None:
+        self._loaded = False
+        now = self._random_states()
+        if self._source is None:
+            assert self._start is not None  # noqa: S101 - _loaded says so
+            self._set_random_states(self._start)
+        self._iterator = self._iterate()
+        if self._source is None:
+            self._skip(self._iterator)
+        self._set_random_states(now)
+
+    def _skip(self, iterator: Iterator[T]) -> None:
+        nothing = object()
+        for _ in range(self.batch):
+            if next(iterator, nothing) is nothing:
+                raise CheckpointError(f"{self._loader!r} has fewer batches than before the pause")
+
+    def _iterate(self) -> Iterator[T]:
+        if getattr(self._loader, "persistent_workers", False):
+            self._loader._iterator = None
+        return iter(self._loader)
+
+    def _random_states(self) -> dict[str, Any]:
+        private = [rng.get_state(generator) for generator in self._generators]
+        return {"global": rng.capture(), "private": private}
+
+    def _set_random_states(self, states: dict[str, Any]) -> None:
+        rng.restore(states["global"])
+        self._set_private(states["private"])
+
+    def _set_private(self, states: list[Any]) -> None:
+        for generator, state in zip(self._generators, states, strict=True):
+            rng.set_state(generator, state)
+
+
+def _source_with_state(loader: Any) -> Any:
+    """What keeps the place by itself: the loader, or its IterableDataset in this process."""
+    if hasattr(loader, "load_state_dict"):
+        return loader
+    if _is_iterable_dataset(loader) and loader.num_workers == 0:
+        return loader.dataset if hasattr(loader.dataset, "load_state_dict") else None
+    return None
+
+
+def _is_iterable_dataset(loader: Any) -> bool:
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(getattr(loader, "dataset", None), data.IterableDataset)
+
+
+def _has_ended(iterator: Any) -> bool:
+    """Whether a stream's last batch was short: its own state may already be that of a new epoch."""
+    return getattr(getattr(iterator, "_dataset_fetcher", None), "ended", False)
+
+
+def _generators(loader: Any) -> Iterator[Any]:
+    """Random generators of the loader, its samplers and data sets, each once."""
+    seen: set[int] = set()
+    owners = [loader]
+    while owners:
+        owner = owners.pop()
+        if id(owner) in seen or not hasattr(owner, "__dict__"):
+            continue
+        seen.add(id(owner))
+        for name, value in vars(owner).items():
+            if rng.is_generator(value) and id(value) not in seen:
+                seen.add(id(value))
+                yield value
+            elif name in ("sampler", "batch_sampler", "dataset"):
+                owners.append(value)

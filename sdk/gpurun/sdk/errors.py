@@ -1,0 +1,24 @@
+"""What can go wrong in a checkpoint; each carries one line that says what to do.
+
+CheckpointError
+├── UnsavedError    an attribute that can neither be saved nor shown unchanged
+└── NoRoomError     the disk is too full to begin
+"""
+
+
+class CheckpointError(Exception):
+    """A checkpoint could not be written, or none that is complete was found."""
+
+
+class UnsavedError(CheckpointError):
+    """An attribute would be lost; the text names it."""
+
+    def __init__(self, path: str, value: object, why: str) -> None:
+        super().__init__(
+            f"{path} is a {type(value).__name__} {why}; "
+            "save it in save_checkpoint, or list it in not_saved"
+        )
+
+
+class NoRoomError(CheckpointError):
+    """The disk has less free space than the checkpoint needs."""

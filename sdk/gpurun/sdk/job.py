@@ -1,0 +1,34 @@
+"""The attempt that this process is, as its environment says; None outside gpurun."""
+
+import os
+from typing import NamedTuple
+
+
+class Attempt(NamedTuple):
+    """One spawn of a job."""
+
+    job: int
+    number: int
+    token: str
+    socket: str
+    """Path of the coordinator's ipc socket."""
+    checkpoints: str
+    """The folder of this job's checkpoints."""
+    resume: str
+    """The checkpoint to go on from; empty at a first start."""
+
+
+def attempt() -> Attempt | None:
+    """Read the environment that the launcher has made."""
+    get = os.environ.get
+    try:
+        return Attempt(
+            job=int(os.environ["GPURUN_JOB"]),
+            number=int(os.environ["GPURUN_ATTEMPT"]),
+            token=os.environ["GPURUN_TOKEN"],
+            socket=os.environ["GPURUN_SOCKET"],
+            checkpoints=os.environ["GPURUN_CHECKPOINT_DIR"],
+            resume=get("GPURUN_RESUME", ""),
+        )
+    except (KeyError, ValueError):
+        return None

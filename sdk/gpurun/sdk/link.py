@@ -1,0 +1,164 @@
+"""The line to the coordinator: one daemon thread that owns the socket.
+
+Nothing that happens here may disturb the training: a coordinator that is dead, slow or of
+another version means only that the training cannot be paused. The thread sleeps in poll while
+there is nothing to do. Forked loader workers inherit neither the thread nor the right to use
+what it owns (a ZeroMQ context does not survive a fork), so each use checks the process id.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import zmq
+
+from gpurun.protocol import messages as m
+from gpurun.protocol.version import PROTOCOL
+from gpurun.sdk.connection import PATIENCE_MAX, PATIENCE_MIN, Connection
+from gpurun.sdk.job import Attempt
+from gpurun.sdk.say import say
+
+
+class Link:
+    """Carries requests to pause to the training thread, and its answers back."""
+
+    def __init__(self, attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> None:
+        self.request: m.PauseRequest | None = None
+        """What the training has not answered yet; read at each step without a lock."""
+        self.withdrawn = 0
+        """The request that the coordinator took back last."""
+        self.resting: m.Durable | None = None
+        """What the training stands still for; said again on each connection."""
+        self.welcomed = False
+        """Whether a coordinator has answered, now or before."""
+        self.dead_since: float | None = None
+        """The instant (monotonic seconds) at which the coordinator was seen dead."""
+        self.changed = threading.Condition()
+        """Guards and announces all of the above."""
+        self._attempt = attempt
+        self._pausable = pausable
+        self._resumed = resumed
+        self._pid = os.getpid()
+        self._outbox: deque[m.Message] = deque()
+        self._closing = False
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._serve, name="gpurun", daemon=True)
+
+    def open(self) -> None:
+        """Start to speak; from here on the training may be asked to pause."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, at the end of the training; waits a second at most."""
+        if os.getpid() != self._pid:
+            return
+        self._closing = True
+        os.eventfd_write(self._wake, 1)
+        self._thread.join(timeout=1.0)
+
+    def take(self) -> m.PauseRequest | None:
+        """Take the request to answer it; None when it was withdrawn meanwhile."""
+        with self.changed:
+            request, self.request = self.request, None
+        return request
+
+    def send(self, message: m.Message) -> None:
+        """Hand a message to the thread; what a dead coordinator misses is said anew later."""
+        if os.getpid() == self._pid:
+            self._outbox.append(message)
+            os.eventfd_write(self._wake, 1)
+
+    def fields(self) -> dict[str, Any]:
+        """What each message of this attempt begins with."""
+        attempt = self._attempt
+        return {"job": attempt.job, "attempt": attempt.number, "token": attempt.token}
+
+    # --- in the thread
+
+    def _serve(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            with zmq.Context() as context:
+                self._connect_again_and_again(context)
+        except Exception as error:  # noqa: BLE001 - the training goes on whatever fails here
+            say(f"the link to the coordinator failed ({error}); this training cannot be paused")
+        finally:
+            self._mourn()
+
+    def _connect_again_and_again(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        patience = PATIENCE_MIN
+        while not self._closing:
+            with context.socket(zmq.DEALER) as socket:
+                socket.linger = 0
+                socket.immediate = 1  # nothing is queued for a coordinator that is not there
+                socket.connect(f"ipc://{self._attempt.socket}")
+                connection = Connection(socket, self._wake, patience)
+                self._converse(connection)
+                patience = PATIENCE_MIN if connection.welcomed else min(2 * patience, PATIENCE_MAX)
+                connection.close()
+            self._mourn()
+
+    def _greet(self, connection: Connection) -> None:
+        """Say all that is known now; what an earlier coordinator has missed is out of date."""
+        with self.changed:
+            self._outbox.clear()
+            resting = self.resting
+        connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
+        connection.send(
+            m.Attach(
+                **self.fields(),
+                pausable=self._pausable,
+                resting=resting.request if resting else 0,
+                checkpoint=resting.checkpoint if resting else "",
+            )
+        )
+        if self._resumed is not None:
+            connection.send(m.Resumed(**self.fields(), step=self._resumed))
+
+    def _converse(self, connection: Connection) -> None:
+        greeted = False
+        while not self._closing and connection.alive:
+            if connection.connected and not greeted:
+                self._greet(connection)
+                greeted = True
+            while greeted and self._outbox:
+                connection.send(self._outbox.popleft())
+            for message in connection.receive():
+                self._on_message(message, connection)
+
+    def _on_message(self, message: m.Message, connection: Connection) -> None:
+        with self.changed:
+            match message:
+                case m.Welcome(pid=pid):
+                    connection.watch(pid)
+                    self.welcomed, self.dead_since = True, None
+                case m.PauseRequest(job=self._attempt.job):
+                    self.request = message
+                    if self.withdrawn == message.request:
+                        self.withdrawn = 0
+                case m.GoOn(job=self._attempt.job, request=request):
+                    self.withdrawn = request
+                    if self.request is not None and self.request.request == request:
+                        self.request = None
+                case m.Problem(text=text):
+                    say(f"{text} (until then this training cannot be paused)")
+            self.changed.notify_all()
+
+    def _mourn(self) -> None:
+        with self.changed:
+            if self.dead_since is None:
+                self.dead_since = time.monotonic()
+            self.request = None
+            self.changed.notify_all()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gpurun-scheduler")
+    except PackageNotFoundError:
+        return "unknown"

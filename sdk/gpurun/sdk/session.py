@@ -1,0 +1,88 @@
+"""A training under gpurun: what it can be asked for, where it goes on, and its link."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from gpurun.sdk.data import Batches
+from gpurun.sdk.errors import CheckpointError
+from gpurun.sdk.job import Attempt
+from gpurun.sdk.say import say
+from gpurun.sdk.trainable import Trainable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpurun.sdk.link import Link
+
+FAILED = 125
+"""Exit code of a job whose state cannot be loaded: the training itself has not failed."""
+
+
+_runs: Counter[Attempt] = Counter()
+
+
+class Session(NamedTuple):
+    """One call of sdk.run in one attempt."""
+
+    checkpoints: str
+    """The folder of the job's checkpoints."""
+    run: int
+    """Which call it is in the script, from 0: a checkpoint belongs to one of them."""
+    step: int
+    """Where it goes on; 0 for a start."""
+    link: "Link | None"
+    """None where there can be none: then it merely cannot be paused."""
+
+
+@contextmanager
+def opened(trainable: Trainable, attempt: Attempt) -> Iterator[Session]:
+    """Load what is to be gone on from, and open the link for as long as the training lasts."""
+    run = _runs[attempt]
+    _runs[attempt] += 1
+    pausable = _ways_to_pause(trainable)
+    resumed = _load(trainable, attempt.resume, run) if attempt.resume else None
+    link = _link(attempt, pausable, resumed)
+    try:
+        yield Session(attempt.checkpoints, run, resumed or 0, link)
+    finally:
+        if link is not None:
+            link.close()
+
+
+def _ways_to_pause(trainable: Trainable) -> tuple[str, ...]:
+    try:
+        from gpurun.sdk import state
+        from gpurun.sdk.encoding import leaves_of
+    except ImportError as error:
+        say(f"this training cannot be paused: a checkpoint needs PyTorch and NumPy ({error})")
+        return ()
+    state.remember(trainable)
+    for path, value in leaves_of(state.attributes(trainable)):
+        if isinstance(value, Batches) and not value.pausable:
+            say(f"this training cannot be paused: the data of {path} cannot return to its place")
+            return ()
+    return ("exit",)
+
+
+def _load(trainable: Trainable, path: str, run: int) -> int | None:
+    from gpurun.sdk import snapshot
+
+    try:
+        return snapshot.load(trainable, path, run)
+    except CheckpointError as error:
+        print(f"gpurun: error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(FAILED) from error
+
+
+def _link(attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> "Link | None":
+    try:
+        from gpurun.sdk.link import Link
+
+        link = Link(attempt, pausable, resumed)
+        link.open()
+    except (ImportError, OSError, RuntimeError) as error:  # no ZeroMQ, descriptor or thread left
+        say(f"this training cannot be paused: no link to the coordinator ({error})")
+        return None
+    return link

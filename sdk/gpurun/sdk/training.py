@@ -1,0 +1,76 @@
+"""The loop: set up, load, and one step after another, with a safe point before each."""
+
+from typing import Any, Generic, TypeVar
+
+from gpurun.sdk import job
+from gpurun.sdk.trainable import Trainable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpurun.sdk.link import Link
+    from gpurun.sdk.session import Session
+
+
+T = TypeVar("T", bound=Trainable)
+
+
+class Result(Generic[T]):
+    """What a training came to."""
+
+    def __init__(self, trainable: T, steps: int, metrics: dict[str, Any]) -> None:
+        self.trainable = trainable
+        """The object itself, trained."""
+        self.steps = steps
+        """Steps done, over all attempts."""
+        self.metrics = metrics
+        """What the last step returned."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the trainable's attributes and the random states as they are now."""
+        from gpurun.sdk.digests import digest
+
+        return digest(self.trainable)
+
+
+def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps: int) -> Result[T]:
+    """Train for so many steps in all; under gpurun, stepping aside when asked.
+
+    After a pause the same call goes on from the checkpoint, and its result is the same, bit for
+    bit, as that of a training which was never interrupted (deterministic kernels provided).
+    """
+    trainable = trainable_class()
+    try:
+        trainable.setup(dict(config or {}))
+        attempt = job.attempt()
+        if attempt is None:
+            return _train(trainable, steps)
+        return _train_under_gpurun(trainable, steps, attempt)
+    finally:
+        trainable.cleanup()
+
+
+def _train(trainable: T, steps: int) -> Result[T]:
+    metrics: dict[str, Any] = {}
+    for _ in range(steps):
+        metrics = trainable.step() or {}
+    return Result(trainable, steps, metrics)
+
+
+def _train_under_gpurun(trainable: T, steps: int, attempt: job.Attempt) -> Result[T]:
+    from gpurun.sdk.session import opened
+
+    metrics: dict[str, Any] = {}
+    with opened(trainable, attempt) as session:
+        link = session.link
+        for done in range(session.step, steps):
+            if link is not None and link.request is not None:
+                _step_aside(link, trainable, session, done)
+            metrics = trainable.step() or {}
+    return Result(trainable, max(session.step, steps), metrics)
+
+
+def _step_aside(link: "Link", trainable: Trainable, session: "Session", step: int) -> None:
+    from gpurun.sdk.pause import step_aside
+
+    step_aside(link, trainable, session, step)

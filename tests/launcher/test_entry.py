@@ -1,0 +1,115 @@
+"""The command before the package: another distribution of the name, surprises, start-up time."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.launcher.conftest import Start, ended
+from tests.launcher.coordinator_double import CoordinatorDouble
+
+import gpurun_entry
+from gpurun.protocol.version import VERSION
+
+HEAVY = {
+    "asyncio",
+    "ctypes",
+    "dataclasses",
+    "email",
+    "importlib.metadata",
+    "logging",
+    "pathlib",
+    "shutil",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "zmq.asyncio",
+    "zmq.eventloop",
+}
+
+
+def test_another_distribution_named_gpurun_is_named_with_the_cure(
+    start: Start, folder: str, environment: dict[str, str]
+) -> None:
+    """PyPI's gpurun is a regular package, which hides the namespace that ours lies in."""
+    os.makedirs(f"{folder}/other/gpurun")
+    path = f"{folder}/other/gpurun/__init__.py"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("")
+    shadowed = environment | {"PYTHONPATH": f"{folder}/other:{environment['PYTHONPATH']}"}
+    assert ended(start("true", env=shadowed)) == (
+        125,
+        "",
+        f"gpurun: error: another distribution named gpurun ({path}) shadows gpurun-scheduler "
+        "here; pip uninstall gpurun, then pip install --force-reinstall gpurun-scheduler\n",
+    )
+
+
+def test_a_surprise_is_one_line_and_125_and_shown_in_full_on_request(
+    start: Start, folder: str, environment: dict[str, str]
+) -> None:
+    with open(f"{folder}/sitecustomize.py", "w", encoding="utf-8") as file:
+        file.write("import gpurun_entry\ndef f(): raise OSError('gone')\ngpurun_entry._run = f")
+    broken = environment | {"PYTHONPATH": f"{folder}:{environment['PYTHONPATH']}"}
+    code, _, err = ended(start("true", env=broken))
+    assert code == 125
+    assert err.startswith("gpurun: error: OSError: gone; ")
+    assert err.count("\n") == 1
+    assert "Traceback" in ended(start("true", env=broken | {"GPURUN_DEBUG": "1"}))[2]
+
+
+def test_a_reader_that_has_gone_gets_no_traceback(start: Start) -> None:
+    """`gpurun status | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = start("--help", stdout=writer)
+    os.close(writer)
+    assert command.communicate(timeout=10)[1] == ""
+    assert command.returncode == 1
+
+
+def test_version_is_the_distributions(start: Start) -> None:
+    assert ended(start("--version"))[:2] == (0, f"gpurun {VERSION}\n")
+
+
+@pytest.mark.parametrize("before", ["submission", "end"])
+def test_the_hot_path_imports_nothing_heavy(
+    start: Start, coordinator: CoordinatorDouble, folder: str, before: str
+) -> None:
+    """Until the job is submitted; and until its end only what ctypes needs besides."""
+    moment = {
+        "submission": ("gpurun.launcher.link", "Link.__init__"),
+        "end": ("gpurun.launcher.finish", "report_end"),
+    }
+    module, name = moment[before]
+    script = f"""
+import sys, gpurun_entry, os
+def note(frame, event, _):
+    if frame.f_code.co_qualname == {name!r} and frame.f_globals["__name__"] == {module!r}:
+        with open("modules", "w") as file:
+            print(*sys.modules, file=file)
+        sys.setprofile(None)
+sys.setprofile(note)
+sys.argv = ["gpurun", "true"]
+gpurun_entry.main()
+"""
+    command = start("-c", script, program=sys.executable)
+    coordinator.admit()
+    coordinator.end()
+    assert ended(command)[0] == 0
+    with open(f"{folder}/modules", encoding="utf-8") as file:
+        imported = set(file.read().split())
+    assert "gpurun.launcher.run_job" in imported
+    allowed = {"ctypes"} if before == "end" else set()
+    assert not (imported & HEAVY) - allowed
+
+
+def test_the_entry_needs_nothing_before_it_knows_whose_package_it_is() -> None:
+    script = "import sys; n = len(sys.modules); import gpurun_entry; print(len(sys.modules) - n)"
+    folder = os.path.dirname(gpurun_entry.__file__)
+    words = [sys.executable, "-c", script]
+    environment = os.environ | {"PYTHONPATH": folder}
+    found = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert found.stdout == "2\n"  # itself and gc, which is built in

@@ -1,0 +1,114 @@
+"""Waiting: why, how long, and who gives up."""
+
+import time
+
+from tests.launcher.conftest import Start, ended
+from tests.launcher.coordinator_double import CoordinatorDouble, grant, waiting
+
+from gpurun.protocol.job import ReasonCode
+from gpurun.protocol.messages import (
+    Ended,
+    EndTree,
+    Exited,
+    Leave,
+    Problem,
+    Spawned,
+    Submit,
+    Terminate,
+)
+
+
+def test_away_from_a_terminal_there_is_one_line_for_each_reason(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """A changed number of missing bytes is no new reason."""
+    command = start("-q", "true"), start("true")
+    for _ in command:
+        coordinator.accept()
+        coordinator.send(waiting("needs 6.0 GiB and 2.0 GiB is missing", ahead=1))
+        coordinator.send(waiting("needs 6.0 GiB and 1.9 GiB is missing", ahead=1))
+        coordinator.send(waiting("GPU 0 has not been seen lately", code=ReasonCode.STALE))
+        coordinator.send(grant())
+        coordinator.end()
+    assert ended(command[0])[2] == ""
+    assert ended(command[1])[2].splitlines()[:2] == [
+        "gpurun: job 1 waits: needs 6.0 GiB and 2.0 GiB is missing · 1 ahead",
+        "gpurun: job 1 waits: GPU 0 has not been seen lately",
+    ]
+
+
+def test_no_wait_gives_up_at_the_first_reason_with_75(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("--no-wait", "true")
+    coordinator.accept()
+    coordinator.send(waiting("needs more"))
+    assert coordinator.expect(Leave).job == 1
+    assert ended(command) == (75, "", "gpurun: error: not admitted in time: needs more\n")
+
+
+def test_no_wait_starts_at_once_where_there_is_room(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("--no-wait", "true")
+    coordinator.admit()
+    coordinator.end()
+    assert ended(command)[0] == 0
+
+
+def test_max_wait_gives_up_after_that_time_with_75(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("--max-wait", "300ms", "true")
+    coordinator.accept()
+    began = time.monotonic()
+    coordinator.send(waiting("needs more"))
+    assert coordinator.expect(Leave).job == 1
+    assert time.monotonic() - began < 2
+    assert ended(command)[0] == 75
+
+
+def test_max_wait_holds_where_the_coordinator_does_not_answer(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("--max-wait", "300ms", "true")
+    code, _, err = ended(command)
+    assert code == 75
+    assert err == "gpurun: error: not admitted in time: the coordinator does not answer\n"
+
+
+def test_max_wait_is_for_the_first_start_only(start: Start, coordinator: CoordinatorDouble) -> None:
+    """A training that has stepped aside waits for as long as it takes."""
+    command = start("--max-wait", "200ms", "sh", "-c", "[ $GPURUN_ATTEMPT = 2 ] || exec sleep 60")
+    coordinator.admit()
+    coordinator.expect(Spawned)
+    coordinator.send(EndTree(job=1, attempt=1, request=5))
+    coordinator.expect(Exited)
+    coordinator.send(waiting("paused"))
+    assert coordinator.quiet(Leave, 0.3)
+    coordinator.send(grant(attempt=2))
+    coordinator.end()
+    assert ended(command)[0] == 0
+
+
+def test_a_job_cancelled_while_it_waits_ends_with_143(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    for message in (Terminate(job=1, grace=5.0), Ended(job=1)):
+        command = start("true")
+        coordinator.accept()
+        coordinator.send(message)
+        assert ended(command) == (
+            143,
+            "",
+            "gpurun: error: job 1 was cancelled while it waited\n",
+        )
+
+
+def test_a_refused_submission_ends_with_the_coordinators_words_and_code(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("--mem", "40GiB", "true")
+    coordinator.expect(Submit)
+    coordinator.send(Problem(text="no device has 40.0 GiB; ask for less", code=2))
+    assert ended(command) == (2, "", "gpurun: error: no device has 40.0 GiB; ask for less\n")

@@ -1,0 +1,108 @@
+"""A save that fails, in whatever way, costs the training nothing."""
+
+import os
+import resource
+from typing import Any
+
+import pytest
+import torch
+from tests.sdk.asking import asks_before, go_on_when_durable
+from tests.sdk.coordinator_double import Coordinator
+from tests.sdk.trainings import Tiny
+
+from gpurun import sdk
+from gpurun.protocol import messages as m
+from gpurun.sdk import checkpoint
+from gpurun.sdk.link import Link
+
+STEPS = 9
+
+
+class Odd:
+    """Neither data nor anything with a state_dict."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Forgetful(Tiny):
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.odd = Odd()
+        self.constant = Odd()
+
+    def step(self) -> dict[str, Any]:
+        self.odd.count += 1
+        return super().step()
+
+
+class Broken(Tiny):
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        super().save_checkpoint(checkpoint_dir)
+        torch.rand(3)  # a save that draws numbers and then fails must not shift the training's
+        raise RuntimeError("no,\nnot now")
+
+
+class FullDisk(Tiny):
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        try:
+            super().save_checkpoint(checkpoint_dir)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Forgetful, "odd is a Odd that may have changed since setup"),
+        (Broken, "no, not now"),
+        (FullDisk, "is the disk full"),
+    ],
+)
+def test_a_save_that_fails_costs_nothing(
+    kind: type[Tiny],
+    words: str,
+    coordinator: Coordinator,
+    links: list[Link],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Refused says why each time, stderr once; nothing is left, and the training is the same."""
+    first, second = (asks_before(step, coordinator, links) for step in (3, 6))
+
+    def hook(now: int) -> None:
+        first(now)
+        second(now)
+
+    undisturbed = sdk.run(kind, steps=STEPS).digest
+    assert sdk.run(kind, {"before_step": hook}, steps=STEPS).digest == undisturbed
+    assert words in coordinator.wait_for(m.Refused, 2).text
+    assert not coordinator.of(m.Durable)
+    assert os.listdir(os.environ["GPURUN_CHECKPOINT_DIR"]) == []
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("gpurun: cannot pause: ")
+    assert words in lines[0]
+
+
+def test_too_little_room_is_refused_before_anything_is_written(
+    coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The need is compared with what is free on the disk."""
+    monkeypatch.setattr(checkpoint, "SPARE", 1 << 60)
+    undisturbed = sdk.run(Tiny, steps=STEPS).digest
+    asks = asks_before(3, coordinator, links)
+    assert sdk.run(Tiny, {"before_step": asks}, steps=STEPS).digest == undisturbed
+    assert "free some" in coordinator.wait_for(m.Refused).text
+
+
+def test_what_not_saved_names_may_change(coordinator: Coordinator, links: list[Link]) -> None:
+    """An attribute listed there does not stand in the way of a pause."""
+
+    class Listed(Forgetful):
+        not_saved = (*Forgetful.not_saved, "odd")
+
+    go_on_when_durable(coordinator)
+    sdk.run(Listed, {"before_step": asks_before(3, coordinator, links)}, steps=STEPS)
+    assert coordinator.wait_for(m.Durable).step == 3

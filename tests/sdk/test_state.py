@@ -1,0 +1,194 @@
+"""What a trainable holds comes back in place, and what could not is named when saving."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gpurun import sdk
+from gpurun.sdk import snapshot, state
+from gpurun.sdk.errors import UnsavedError
+
+
+class Net(nn.Module):
+    """Tied weights, a buffer that state_dict omits, and a plain value that moves."""
+
+    hidden: torch.Tensor
+    later: torch.Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 3, bias=False)
+        self.second = nn.Linear(3, 3, bias=False)
+        self.second.weight = self.first.weight
+        self.dropout = nn.Dropout(0.5)
+        self.register_buffer("hidden", torch.zeros(2), persistent=False)
+        self.register_buffer("later", None, persistent=False)
+
+
+class Everything(sdk.Trainable):
+    """One attribute of each kind."""
+
+    def setup(self, _config: dict[str, Any]) -> None:
+        torch.manual_seed(0)
+        self.model = Net()
+        self.weight = self.model.first.weight
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.1)
+        self.models = {"a": [nn.BatchNorm1d(3), nn.Linear(1, 1)]}
+        self.ema = torch.optim.swa_utils.AveragedModel(self.model)
+        self.scaler = torch.amp.GradScaler("cpu")
+        self.tensor = torch.zeros(4)
+        self.same_tensor = self.tensor
+        self.array = np.zeros(3)
+        self.history: list[Any] = []
+        self.same_history = self.history
+        self.torch_generator = torch.Generator().manual_seed(1)
+        self.numpy_generator = np.random.default_rng(1)
+        self.legacy_generator = np.random.RandomState(1)
+        self.python_generator = random.Random(1)  # noqa: S311 - no secret
+        self.loss = nn.functional.mse_loss
+        self.temporary: int | None = 1
+
+    def change(self) -> None:
+        """Change all that can change."""
+        self.model.second(self.model.first(torch.rand(2, 3))).sum().backward()
+        self.optimizer.step()
+        self.ema.update_parameters(self.model)
+        self.model.hidden += 3
+        self.model.later = torch.ones(2)
+        self.model.dropout.p = 0.25
+        self.model.eval()
+        self.model.first.weight.requires_grad_(False)
+        self.models["a"][0](torch.rand(4, 3))
+        self.tensor += 1
+        self.array += 2
+        self.history.append(("x", np.float64(0.5), self.tensor.clone()))
+        torch.rand(1, generator=self.torch_generator)
+        self.numpy_generator.random()
+        self.legacy_generator.normal()
+        self.python_generator.gauss(0, 1)
+        self.made = {"best": self.model.state_dict()}
+        del self.temporary
+
+
+def made(kind: type[sdk.Trainable]) -> Any:
+    """A trainable as a run has it before its first step."""
+    trainable = kind()
+    trainable.setup({})
+    state.remember(trainable)
+    return trainable
+
+
+def test_every_kind_of_attribute_comes_back(folder: str) -> None:
+    """The digest is the same, aliases hold, and what was deleted or made since is too."""
+    trained = made(Everything)
+    trained.change()
+    written = snapshot.save(trained, folder, 1)
+    expected = sdk.digest(trained)
+    fresh = made(Everything)
+    assert sdk.digest(fresh) != expected
+    assert snapshot.load(fresh, written.path) == 1
+    assert sdk.digest(fresh) == expected
+    assert fresh.model.second.weight is fresh.model.first.weight is fresh.weight
+    assert fresh.optimizer.param_groups[0]["params"][0] is fresh.weight
+    assert fresh.same_tensor is fresh.tensor
+    assert fresh.same_history is fresh.history
+    assert fresh.model.dropout.p == 0.25
+    assert not fresh.model.training
+    assert not fresh.weight.requires_grad
+    assert fresh.model.hidden.tolist() == [3, 3]
+    assert fresh.model.later.tolist() == [1, 1]
+    assert fresh.optimizer.state[fresh.weight]["step"].device.type == "cpu"
+    assert not hasattr(fresh, "temporary")
+
+
+class Replaced(Everything):
+    def change(self) -> None:
+        self.optimizer = torch.optim.AdamW(self.model.parameters())
+
+
+class Grown(Everything):
+    def change(self) -> None:
+        self.optimizer.add_param_group({"params": [torch.ones(1)]})
+
+
+class Appended(Everything):
+    def change(self) -> None:
+        self.models["a"].append(nn.Linear(2, 2))
+
+
+class Lost(Everything):
+    def change(self) -> None:
+        self.loss = nn.functional.l1_loss
+
+
+class Looped(Everything):
+    def change(self) -> None:
+        self.lines = (line for line in ["a"])
+
+
+class Keyed(Everything):
+    def change(self) -> None:
+        self.history.append({np.int64(3): 1})
+
+
+class Sparse(Everything):
+    def change(self) -> None:
+        self.tensor = torch.eye(3).to_sparse()
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        (Replaced, "optimizer is a AdamW"),
+        (Grown, "optimizer is a AdamW"),
+        (Appended, r"models\['a'\]\[2\] is a Linear"),
+        (Lost, "loss is a function"),
+        (Looped, "lines is a generator"),
+        (Keyed, r"history\[0\] is a int64"),
+        (Sparse, "tensor is a Tensor of layout torch.sparse"),
+    ],
+)
+def test_what_could_not_be_loaded_is_named_when_saving(
+    kind: type[Everything], named: str, folder: str
+) -> None:
+    """Better a pause refused than a resume that fails."""
+    trainable = made(kind)
+    snapshot.save(trainable, folder, 0)
+    trainable.change()
+    with pytest.raises(UnsavedError, match=named):
+        snapshot.save(trainable, folder, 1)
+
+
+class Own(sdk.Trainable):
+    """Saves in its own way: a file, a dict, and the default."""
+
+    def setup(self, _config: dict[str, Any]) -> None:
+        self.number = 0
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        with open(f"{checkpoint_dir}/own.txt", "w", encoding="utf-8") as file:
+            file.write(str(self.number))
+        return {"number": self.number, "tensor": torch.ones(2)}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        assert torch.equal(checkpoint["tensor"], torch.ones(2))
+        torch.rand(5)  # what loading draws must not count
+        self.number = checkpoint["number"]
+
+
+def test_a_returned_dict_comes_back_and_random_states_come_last(folder: str) -> None:
+    """Ray's meaning: load_checkpoint receives what save_checkpoint returned."""
+    own = made(Own)
+    own.number = 5
+    written = snapshot.save(own, folder, 1)
+    expected = torch.rand(1)
+    fresh = made(Own)
+    snapshot.load(fresh, written.path)
+    assert fresh.number == 5
+    assert torch.equal(torch.rand(1), expected)
+    with open(f"{written.path}/trainable/own.txt", encoding="utf-8") as file:
+        assert file.read() == "5"
