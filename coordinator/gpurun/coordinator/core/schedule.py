@@ -91,7 +91,7 @@ def _settle_pauses(state: State, wanted: dict[int, list[int]]) -> None:
         order = job.pause
         if job.state is JobState.RUNNING and waiters and job.left is None:
             orders.ask(state, job, waiters)
-        elif job.state is JobState.PAUSING and order and order.stage is Stage.ASKED:
+        elif order is not None and order.stage is Stage.ASKED:
             _keep_or_withdraw(state, job, order, waiters)
 
 

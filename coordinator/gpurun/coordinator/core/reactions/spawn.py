@@ -36,7 +36,6 @@ def take_process(state: State, job: Job, attempt: int, process: Process) -> None
         attempt=attempt,
         lease=None,
         started_at=started,
-        left=None,
     )
     state.effects.append(WatchJob(cause=state.cause, job=job.id, process=process))
     state.forget_windows(job)

@@ -102,7 +102,7 @@ def _catch_up(state: State, event: MessageEvent, job: Job, held: Held | None) ->
     if job.cancelling:
         state.send(event.peer, Terminate(job=job.id, grace=job.grace or 0.0))
     order = job.pause
-    if job.state is JobState.PAUSING and order is not None and order.stage is Stage.DURABLE:
+    if order is not None and order.stage is Stage.DURABLE:
         state.send(event.peer, EndTree(job=job.id, attempt=job.attempt, request=order.request))
     if job.state is JobState.PAUSED:
         state.send(event.peer, Paused(job=job.id, text=""))

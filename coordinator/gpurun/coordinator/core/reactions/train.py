@@ -53,7 +53,6 @@ def on_overdue(state: State, event: MessageEvent, message: Overdue) -> None:
     order = orders.order_of(job, message.request) if job is not None else None
     if job is not None and order is not None and order.stage is Stage.ASKED:
         orders.renew(state, job, order)
-        state.pass_wanted = True
 
 
 def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
@@ -74,7 +73,6 @@ def on_refused(state: State, event: MessageEvent, message: Refused) -> None:
     job = attempt_of(state, event, message.job, message.attempt)
     if job is not None and orders.order_of(job, message.request) is not None:
         orders.refused(state, job, message.text)
-        state.pass_wanted = True
 
 
 def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
@@ -106,5 +104,4 @@ def _ask_anew(state: State, job: Job) -> None:
     order = job.pause
     if order is None or order.stage is Stage.ENDED:
         return
-    job = state.update(job, pause=orders.stage(order, Stage.ASKED))
     orders.renew(state, job, orders.stage(order, Stage.ASKED))
