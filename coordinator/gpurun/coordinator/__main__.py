@@ -79,8 +79,8 @@ def _daemon(
     server = Server(paths.endpoint)
     state = scheduler.state
     queries = Queries(state, store, gpus, lambda: monitor.request(own_processes(state)))
-    desk = Desk(state, queries, store.secret(), watched)
-    daemon = Daemon(paths, scheduler, store, server, desk, monitor, idle_exit)
+    desk = Desk(state, store.secret(), watched)
+    daemon = Daemon(paths, scheduler, store, server, desk, queries, monitor, idle_exit)
     daemon.restart(rounds(monitor))
     return daemon
 

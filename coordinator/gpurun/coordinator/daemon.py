@@ -19,7 +19,6 @@ from gpurun.coordinator.core.effects import (
     Record,
     Sample,
     Send,
-    Shutdown,
     WatchJob,
     WatchLauncher,
 )
@@ -34,14 +33,14 @@ from gpurun.coordinator.core.events import (
 )
 from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.scheduler import Scheduler
-from gpurun.coordinator.desk import Desk
+from gpurun.coordinator.desk import Desk, Question
 from gpurun.coordinator.gpus.monitor import Monitor
-from gpurun.coordinator.queries import own_processes
+from gpurun.coordinator.queries import Queries, own_processes
 from gpurun.coordinator.server import Server
 from gpurun.coordinator.store import Store, StoreError
 from gpurun.coordinator.tokens import token_of
 from gpurun.coordinator.watch import Watch, Watched
-from gpurun.protocol.messages import Grant, Message
+from gpurun.protocol.messages import Cancel, Grant, Message, Pause, Problem, Resume, Submit
 from gpurun.protocol.paths import Paths
 
 _log = logging.getLogger(__name__)
@@ -49,6 +48,8 @@ _log = logging.getLogger(__name__)
 _COMMIT_RETRY = 1.0
 """Seconds between two tries to write a batch that could not be written."""
 _LONGEST_POLL = 3600.0
+UNSEEN = Process(0, 0)
+"""A launcher in another pid namespace: nobody here can tell whether it lives; its hello can."""
 
 
 class Daemon:
@@ -61,16 +62,24 @@ class Daemon:
         store: Store,
         server: Server,
         desk: Desk,
+        queries: Queries,
         monitor: Monitor,
         idle_exit: float,
     ) -> None:
         self._paths, self._idle_exit = paths, idle_exit
         self._scheduler, self._state = scheduler, scheduler.state
         self._store, self._secret = store, store.secret()
-        self._server, self._desk, self._monitor = server, desk, monitor
+        self._server, self._desk, self._queries = server, desk, queries
+        self._monitor = monitor
         self._watch = Watch()
         self._signals = Signals()
         self._stopping = False
+        self._questions: list[Question] = []
+        self._unwritten: list[Effect] = []
+        """What waits for a store that cannot be written; until then it is not said."""
+        self._trouble = ""
+        """Why it cannot; empty while it can."""
+        self._retry_at = 0.0
         self._told: list[str] = []
         """UUIDs of jobs whose spooled ends are being taken in."""
         self._idle_since = clock.now().boot
@@ -102,6 +111,7 @@ class Daemon:
         """Serve until asked to stop, or until there has been no job for long enough."""
         while not self._stopping:
             self._handle(list(self._wait()))
+            self._answer()
             self._watch_idleness()
 
     def close(self) -> None:
@@ -128,6 +138,8 @@ class Daemon:
             return 0.0
         wake = self._scheduler.wake_at()
         instants = [self._idle_since + self._idle_exit] + ([] if wake is None else [wake])
+        if self._unwritten:
+            instants.append(self._retry_at)
         return min(max(0.0, min(instants) - clock.now().boot), _LONGEST_POLL)
 
     def _due(self) -> bool:
@@ -138,10 +150,25 @@ class Daemon:
     def _messages(self) -> Iterator[Event]:
         for incoming in self._server.receive():
             answer = self._desk.take(incoming)
-            if isinstance(answer, MessageEvent):
+            if isinstance(answer, Question):
+                self._questions.append(answer)
+            elif not isinstance(answer, MessageEvent):
+                self._reply(incoming.peer, answer)
+            elif self._trouble and _can_be_refused(answer.message):
+                text = f"{self._trouble}; nothing starts until it can be written"
+                self._reply(incoming.peer, Problem(text=text))
+            else:
                 yield answer
-            elif answer is not None:
-                self._server.send(incoming.peer, answer)
+
+    def _answer(self) -> None:
+        """Questions see what the events of their batch have changed."""
+        for question in self._questions:
+            self._reply(question.incoming.peer, self._queries.answer(question))
+        self._questions.clear()
+
+    def _reply(self, peer: bytes, message: Message | None) -> None:
+        if message is not None:
+            self._server.send(peer, message)
 
     def _ended(self, watched: Watched) -> Iterator[Event]:
         at, job, process = clock.now(), watched.job, watched.process
@@ -157,14 +184,13 @@ class Daemon:
 
     def _handle(self, events: list[Event]) -> None:
         if events:
-            self._carry_out(self._scheduler.handle_all(events))
+            self._unwritten += self._scheduler.handle_all(events)
+        if self._unwritten and self._commit():
+            effects, self._unwritten = self._unwritten, []
+            self._forget_told()
+            self._carry_out(effects)
 
     def _carry_out(self, effects: list[Effect]) -> None:
-        """Written before sent: after a crash the state is what the log says."""
-        records = [effect for effect in effects if isinstance(effect, Record)]
-        if records and not self._commit(records):
-            return
-        self._forget_told()
         for effect in effects:
             match effect:
                 case Send(peer=peer, message=message):
@@ -175,8 +201,6 @@ class Daemon:
                     self._watch.add(Watched(job, process, launcher=True))
                 case Sample():
                     self._monitor.request(own_processes(self._state))
-                case Shutdown():
-                    self._stopping = True
 
     def _forget_told(self) -> None:
         """The ends that launchers had left word of are in the store now."""
@@ -184,18 +208,25 @@ class Daemon:
             spool.forget(self._paths.spool, uuid)
         self._told.clear()
 
-    def _commit(self, records: list[Record]) -> bool:
-        """Write until it succeeds: what is not written is not sent and admits nobody."""
-        while True:
-            try:
+    def _commit(self) -> bool:
+        """Write before anything is sent: after a crash the state is what the log says.
+
+        What cannot be written is not said, admits nobody, and is tried again with what has come
+        since.
+        """
+        now = clock.now().boot
+        if self._trouble and now < self._retry_at:
+            return False
+        records = [effect for effect in self._unwritten if isinstance(effect, Record)]
+        try:
+            if records:
                 self._store.write(records)
-            except StoreError as error:
-                _log.error("%s; nothing starts until it can be written", error)
-                if self._signals.wait(_COMMIT_RETRY):
-                    self._stopping = True
-                    return False
-            else:
-                return True
+        except StoreError as error:
+            self._trouble, self._retry_at = str(error), now + _COMMIT_RETRY
+            _log.error("%s; nothing starts until it can be written", error)
+            return False
+        self._trouble = ""
+        return True
 
     def _with_token(self, message: Message) -> Message:
         job = self._state.find(message.job) if isinstance(message, Grant) else None
@@ -226,12 +257,6 @@ class Signals:
         """Give the descriptor that is readable once a signal has come."""
         return self._read
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for a signal at most so long; tell whether one came."""
-        poller = zmq.Poller()
-        poller.register(self, zmq.POLLIN)
-        return bool(poller.poll(math.ceil(seconds * 1000)))
-
 
 def rounds(monitor: Monitor) -> list[SampleEvent]:
     """The monitor's rounds as events."""
@@ -241,9 +266,16 @@ def rounds(monitor: Monitor) -> list[SampleEvent]:
     ]
 
 
+def _can_be_refused(message: Message) -> bool:
+    """A wish may be refused while nothing can be written; what has happened may not."""
+    return isinstance(message, Pause | Resume | Cancel) or (
+        isinstance(message, Submit) and message.held is None
+    )
+
+
 def _alive(jobs: Sequence[Job]) -> frozenset[Process]:
     known = {p for job in jobs for p in (job.launcher, job.process) if p is not None}
-    return frozenset(p for p in known if processes.alive(p.pid, p.start_time))
+    return frozenset(p for p in known if p == UNSEEN or processes.alive(p.pid, p.start_time))
 
 
 def _after_reboot(job: Job, boot: float) -> Job:

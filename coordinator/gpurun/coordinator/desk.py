@@ -6,12 +6,13 @@ import os
 import pwd
 from collections import OrderedDict
 
+import msgspec
+
 from gpurun.coordinator import clock, processes
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.scheduler import MESSAGES
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.queries import Queries
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.tokens import is_token
 from gpurun.protocol import messages as m
@@ -24,16 +25,23 @@ _REFUSED_KEPT = 1000
 """Connections of another protocol that are remembered, so that nothing they say is believed."""
 _FROM_TRAINING = (m.Attach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed)
 
-Answer = m.Message | MessageEvent | None
+
+class Question(msgspec.Struct, frozen=True):
+    """What changes nothing of a job; answered from the state after the batch that it came with."""
+
+    incoming: Incoming
+    message: m.AskStatus | m.AskWhy | m.SimulateLoad
+
+
+Answer = m.Message | MessageEvent | Question | None
 """What to reply at once, or what the scheduler has to decide; None where nothing is said."""
 
 
 class Desk:
     """Turns a frame into an answer or an event; what is refused changes nothing."""
 
-    def __init__(self, state: State, queries: Queries, secret: str, watched: str) -> None:
-        self._state, self._queries, self._secret = state, queries, secret
-        self._watched = watched
+    def __init__(self, state: State, secret: str, watched: str) -> None:
+        self._state, self._secret, self._watched = state, secret, watched
         self._refused: OrderedDict[bytes, None] = OrderedDict()
 
     def take(self, incoming: Incoming) -> Answer:
@@ -49,7 +57,9 @@ class Desk:
             return m.Problem(text=str(error))
         if isinstance(message, m.Hello):
             return self._greet(incoming, message)
-        return self._queries.answer(incoming, message) or self._event(incoming, message)
+        if isinstance(message, m.AskStatus | m.AskWhy | m.SimulateLoad):
+            return Question(incoming, message)
+        return self._event(incoming, message)
 
     def _greet(self, incoming: Incoming, hello: m.Hello) -> m.Message:
         if hello.protocol != PROTOCOL:
@@ -74,7 +84,7 @@ class Desk:
             uuid = job.uuid if job is not None else ""
             if not is_token(message.token, self._secret, uuid, message.attempt):
                 return m.Problem(text=f"this is not the token of job {message.job}")
-        elif type(message) not in MESSAGES and not isinstance(message, m.Stop):
+        elif type(message) not in MESSAGES:
             return m.Problem(text=f"{type(message).__name__} is not for the coordinator")
         return MessageEvent(
             at=clock.now(),

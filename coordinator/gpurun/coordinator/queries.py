@@ -9,6 +9,7 @@ from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.view import device_views, job_view, job_views
 from gpurun.coordinator.core.why import why_text
+from gpurun.coordinator.desk import Question
 from gpurun.coordinator.gpus.devices import Devices
 from gpurun.coordinator.gpus.loads import SimulationError
 from gpurun.coordinator.gpus.simulated import SimulatedDevices, SimulatedOutOfMemoryError
@@ -29,18 +30,17 @@ class Queries:
         self._state, self._store, self._devices, self._look = state, store, devices, look
         self._began = clock.now().boot
 
-    def answer(self, incoming: Incoming, message: m.Message) -> m.Message | None:
-        """The answer to a question; None for a message that is none."""
+    def answer(self, question: Question) -> m.Message:
+        """The answer to a question."""
         # The spans that a view shows run up to the present, not to the last event.
         self._state.now = clock.now()
-        match message:
-            case m.AskStatus():
-                return m.StatusReply(status=self._status(everything=message.everything))
-            case m.AskWhy():
-                return self._why(message)
-            case m.SimulateLoad():
-                return self._simulate(incoming, message)
-        return None
+        match question.message:
+            case m.AskStatus(everything=everything):
+                return m.StatusReply(status=self._status(everything=everything))
+            case m.AskWhy() as why:
+                return self._why(why)
+            case m.SimulateLoad() as load:
+                return self._simulate(question.incoming, load)
 
     def _status(self, *, everything: bool) -> Status:
         state = self._state

@@ -16,6 +16,8 @@ from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.state import ENDED_KEPT
 
 SCHEMA_VERSION = 1
+_BUSY = 0.2
+"""Seconds to wait for somebody who reads along; the loop stands still meanwhile."""
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
@@ -63,7 +65,7 @@ class Store:
     def __init__(self, path: str) -> None:
         self._path = path
         with self._usable():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._migrate()

@@ -277,10 +277,6 @@ class Cancel(Message, frozen=True):
     grace: float = 10.0
 
 
-class Stop(Message, frozen=True):
-    """End the coordinator; running jobs are left alone."""
-
-
 class SimulateLoad(Message, frozen=True):
     """Occupy a simulated device for as long as the sender lives."""
 
@@ -327,7 +323,7 @@ class Problem(Message, frozen=True):
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Overdue | Durable | Refused | Resumed
-    | AskStatus | AskWhy | Pause | Resume | Cancel | Stop | SimulateLoad
+    | AskStatus | AskWhy | Pause | Resume | Cancel | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 

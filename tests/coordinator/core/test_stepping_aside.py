@@ -121,8 +121,8 @@ def test_a_pause_that_only_the_scheduler_wanted_says_for_whom_and_how_long() -> 
     second = world.submit(8, 0.3, priority=50, time=90.0, name="b.py")
     world.capture(training)
     text = world.last(m.Paused, world.launcher(training)).text
-    names = f"job {first} (a.py)"
-    assert text == f"for {names} (time: about 1:00); it goes on by itself"
+    names = f"job {first} (a.py) and job {second} (b.py)"
+    assert text == f"for {names} (time: about 1:30); it goes on by itself"
     assert world.state(second) is JobState.STARTING
 
 
@@ -162,3 +162,24 @@ def test_a_resume_before_the_capture_says_that_it_goes_on() -> None:
     assert isinstance(answer, m.Done)
     assert answer.text.endswith("goes on")
     assert not answer.pending
+
+
+def test_a_person_cannot_take_back_what_the_scheduler_asked_for() -> None:
+    """It would be asked again in the same pass; the answer says for whom it steps aside."""
+    world, training = training_world()
+    light = world.submit(12, 0.5, priority=50)
+    answer = world.command(m.Resume(job=str(training)))
+    assert isinstance(answer, m.Done)
+    assert f"for job {light}" in answer.text
+    assert world.state(training) is JobState.PAUSING
+    assert len(world.got(m.PauseRequest, world.trainer(training))) == 1
+
+
+def test_a_persons_wish_taken_back_leaves_the_schedulers_in_force() -> None:
+    world, training = training_world()
+    light = world.submit(12, 0.5, priority=50)
+    world.command(m.Pause(job=str(training)))
+    world.command(m.Resume(job=str(training)))
+    assert not world.job(training).held
+    world.say(world.launcher(light), m.Leave(job=light))
+    assert world.state(training) is JobState.RUNNING

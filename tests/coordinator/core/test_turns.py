@@ -73,12 +73,3 @@ def test_a_pass_is_done_once_for_each_reason_to_do_one() -> None:
     world, _ = full_world()
     world.submit(20, 0.5)
     assert not world.scheduler.state.pass_wanted
-
-
-def test_a_person_may_end_the_coordinator() -> None:
-    from gpurun.coordinator.core.effects import Shutdown
-
-    world, holder = full_world()
-    world.say(world.peer(), m.Stop())
-    assert [effect for effect in world.effects if isinstance(effect, Shutdown)]
-    assert world.state(holder) is JobState.RUNNING

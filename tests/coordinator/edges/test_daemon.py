@@ -63,13 +63,13 @@ def test_the_end_of_a_terminal_does_not_end_it(coordinator: Coordinator, connect
     assert connect().status().status.coordinator.pid == process.pid
 
 
-def test_a_person_ends_it_and_running_jobs_are_left_alone(
+def test_a_signal_ends_it_and_running_jobs_are_left_alone(
     coordinator: Coordinator, connect: Connect, child: Start
 ) -> None:
     process, job = coordinator.start(), child()
     client = connect()
     client.start(client.submit("a"), job)
-    client.say(m.Stop())
+    process.terminate()
     assert process.wait(DEADLINE) == 0
     assert job.poll() is None
 

@@ -161,12 +161,28 @@ def test_a_disk_that_is_full_admits_nothing_until_it_is_not(
     wait_until(lambda: "nothing starts until it can be written" in coordinator.log())
     assert client.unread == []
     assert not client.socket.poll(0)
+    late = connect()
+    assert "nothing starts until it can be written" in late.ask(submission("b"), m.Problem).text
+    assert late.status().status.coordinator.pid == process.pid, "questions are answered meanwhile"
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
     assert client.expect(m.Accepted).job == 1
     assert client.expect(m.Grant).job == 1
     connection = sqlite3.connect(f"{coordinator.state}/jobs.sqlite")
     assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
     connection.close()
+
+
+def test_a_question_sees_what_was_said_before_it(
+    coordinator: Coordinator, connect: Connect
+) -> None:
+    """A command and a question that come in one batch are taken in their order."""
+    process = coordinator.start()
+    client = connect()
+    job = client.submit("a")
+    process.send_signal(signal.SIGSTOP)
+    client.say(m.Leave(job=job), m.AskStatus())
+    process.send_signal(signal.SIGCONT)
+    assert client.expect(m.StatusReply).status.jobs == ()
 
 
 def test_it_can_be_ended_while_it_cannot_write(coordinator: Coordinator, connect: Connect) -> None:

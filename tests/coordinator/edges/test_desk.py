@@ -11,7 +11,7 @@ from tests.protocol.examples import REPLIES, REQUESTS, example
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.desk import Desk, user_name
+from gpurun.coordinator.desk import Desk, Question, user_name
 from gpurun.coordinator.gpus.simulated import SimulatedDevices
 from gpurun.coordinator.processes import start_time
 from gpurun.coordinator.queries import Queries
@@ -44,10 +44,14 @@ def world() -> World:
 
 
 @pytest.fixture
-def desk(world: World, store: Store, folder: str) -> Desk:
+def desk(world: World) -> Desk:
+    return Desk(world.scheduler.state, SECRET, WATCHED)
+
+
+@pytest.fixture
+def queries(world: World, store: Store, folder: str) -> Queries:
     devices = SimulatedDevices(1, 24 * GIB, f"{folder}/simulation.json")
-    state = world.scheduler.state
-    return Desk(state, Queries(state, store, devices, lambda: None), SECRET, WATCHED)
+    return Queries(world.scheduler.state, store, devices, lambda: None)
 
 
 def say(message: m.Message, peer: bytes = b"p", uid: int | None = None, pid: int = 0) -> Incoming:
@@ -56,6 +60,13 @@ def say(message: m.Message, peer: bytes = b"p", uid: int | None = None, pid: int
 
 def attach(token: str, attempt: int = 1) -> m.Attach:
     return m.Attach(job=1, attempt=attempt, token=token, pausable=("exit",))
+
+
+def ask(desk: Desk, queries: Queries, message: m.Message) -> m.Message:
+    """Put a question as the daemon does: the desk takes it, the queries answer it."""
+    question = desk.take(say(message))
+    assert isinstance(question, Question)
+    return queries.answer(question)
 
 
 def test_hello_is_answered_with_who_serves(desk: Desk) -> None:
@@ -68,7 +79,7 @@ def test_after_a_hello_of_another_protocol_nothing_is_believed(desk: Desk) -> No
     problem = desk.take(say(newer))
     assert isinstance(problem, m.Problem)
     assert f"speaks protocol {PROTOCOL} and this program speaks {PROTOCOL + 1}" in problem.text
-    for message in (submission("a"), m.Stop(), m.AskStatus(), HELLO):
+    for message in (submission("a"), m.Pause(job="1"), m.AskStatus(), HELLO):
         assert desk.take(say(message)) is None
     assert isinstance(desk.take(say(submission("a"), peer=b"other")), MessageEvent)
 
@@ -96,7 +107,7 @@ def test_the_refused_are_remembered_up_to_a_number(desk: Desk) -> None:
 
 
 def test_another_user_is_told_whom_it_serves_and_nothing_else(desk: Desk) -> None:
-    for message in (HELLO, submission("a"), m.AskStatus(), m.Stop()):
+    for message in (HELLO, submission("a"), m.AskStatus(), m.Pause(job="1")):
         answer = desk.take(say(message, uid=os.getuid() + 12345))
         assert answer == m.Problem(text=f"this coordinator serves {user_name(os.getuid())} only")
 
@@ -121,9 +132,12 @@ def test_what_only_a_coordinator_says_is_garbage_from_a_client(
 
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_every_request_is_answered_or_decided_and_none_stops_the_desk(
-    desk: Desk, kind: type[m.Message]
+    desk: Desk, queries: Queries, kind: type[m.Message]
 ) -> None:
-    assert isinstance(desk.take(say(example(kind))), m.Message | MessageEvent)
+    answer = desk.take(say(example(kind)))
+    if isinstance(answer, Question):
+        answer = queries.answer(answer)
+    assert isinstance(answer, m.Message | MessageEvent)
 
 
 def test_a_training_is_heard_with_the_token_of_its_attempt(desk: Desk) -> None:
@@ -181,31 +195,37 @@ def test_a_user_without_a_name_is_a_number() -> None:
     assert user_name(4_000_000_123) == "4000000123"
 
 
-def test_why_is_asked_by_number_or_by_a_name_that_is_unique(desk: Desk, world: World) -> None:
+def test_why_is_asked_by_number_or_by_a_name_that_is_unique(
+    desk: Desk, queries: Queries, world: World
+) -> None:
     name = world.job(1).spec.name
     for reference in ("1", name):
-        answer = desk.take(say(m.AskWhy(job=reference)))
+        answer = ask(desk, queries, m.AskWhy(job=reference))
         assert isinstance(answer, m.WhyReply)
         assert answer.story.job.id == 1
     for reference in ("2", "", "99999999999999999999", "none"):
-        assert isinstance(desk.take(say(m.AskWhy(job=reference))), m.Problem)
+        assert isinstance(ask(desk, queries, m.AskWhy(job=reference)), m.Problem)
 
 
-def test_why_is_answered_when_the_device_is_not_known_any_more(desk: Desk, world: World) -> None:
+def test_why_is_answered_when_the_device_is_not_known_any_more(
+    desk: Desk, queries: Queries, world: World
+) -> None:
     """A coordinator that came back to a dead driver knows its jobs, not its devices."""
     state: State = world.scheduler.state
     state.devices.clear()
-    answer = desk.take(say(m.AskWhy(job="1")))
+    answer = ask(desk, queries, m.AskWhy(job="1"))
     assert isinstance(answer, m.WhyReply)
     assert "holds 6.0 GiB and 10 % of GPU-0" in answer.text
 
 
-def test_status_shows_what_lives_and_on_request_what_has_ended(desk: Desk, world: World) -> None:
+def test_status_shows_what_lives_and_on_request_what_has_ended(
+    desk: Desk, queries: Queries, world: World
+) -> None:
     world.exit(1)
     world.submit(1, 0.1)
     shown = {}
     for everything in (False, True):
-        answer = desk.take(say(m.AskStatus(everything=everything)))
+        answer = ask(desk, queries, m.AskStatus(everything=everything))
         assert isinstance(answer, m.StatusReply)
         shown[everything] = [job.id for job in answer.status.jobs]
     assert shown == {False: [2], True: [1, 2]}

@@ -46,7 +46,3 @@ class WatchLauncher(Effect, frozen=True, kw_only=True):
 
 class Sample(Effect, frozen=True, kw_only=True):
     """Look at the devices at once: something started, ended or was released."""
-
-
-class Shutdown(Effect, frozen=True, kw_only=True):
-    """End the coordinator; running jobs are left alone."""

@@ -56,6 +56,11 @@ def stage(order: PauseOrder, new: Stage) -> PauseOrder:
     return msgspec.structs.replace(order, stage=new)
 
 
+def awaited_by(order: PauseOrder, waiters: tuple[int, ...]) -> PauseOrder:
+    """The order with those who wait for it now."""
+    return msgspec.structs.replace(order, waiters=waiters)
+
+
 def _say(state: State, job: Job, order: PauseOrder) -> None:
     message = PauseRequest(job=job.id, request=order.request, deadline=order.deadline, how="exit")
     state.send(state.trainers.get(job.id), message)

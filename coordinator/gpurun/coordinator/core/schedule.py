@@ -99,7 +99,9 @@ def _keep_or_withdraw(state: State, job: Job, order: PauseOrder, waiters: tuple[
     if not waiters and not order.by_user:
         orders.withdraw(state, job, order, "nobody waits for it any more")
     elif state.now.boot >= order.deadline:
-        orders.renew(state, job, order)
+        orders.renew(state, job, orders.awaited_by(order, waiters))
+    elif waiters != order.waiters:
+        state.update(job, pause=orders.awaited_by(order, waiters))
 
 
 def _waits_for_hellos(state: State) -> bool:
@@ -133,8 +135,14 @@ def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) 
 
 
 def _tell(state: State, job: Job, reason: WaitReason, ahead: int) -> None:
-    if state.reasons.get(job.id) == (reason, ahead):
+    known = state.reasons.get(job.id)
+    if known is not None and _sounds_like(known[0], reason) and known[1] == ahead:
         return
     state.reasons[job.id] = (reason, ahead)
     message = Waiting(job=job.id, reason=reason, ahead=ahead)
     state.send(state.launchers.get(job.id), message)
+
+
+def _sounds_like(one: WaitReason, other: WaitReason) -> bool:
+    """Whether a person would hear no difference: the bytes that are missing change all the time."""
+    return (one.code, one.text) == (other.code, other.text)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gpurun.coordinator.core import lease, schedule, wake
-from gpurun.coordinator.core.effects import Effect, Shutdown
+from gpurun.coordinator.core.effects import Effect
 from gpurun.coordinator.core.events import (
     Event,
     JobProcessEndEvent,
@@ -78,8 +78,6 @@ class Scheduler:
 
 def _react(state: State, event: Event) -> None:
     match event:
-        case MessageEvent(message=messages.Stop()):
-            state.effects.append(Shutdown(cause=state.cause))
         case MessageEvent(message=message):
             MESSAGES[type(message)](state, event, message)
         case SampleEvent():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.state import State
@@ -43,7 +43,7 @@ def job_view(state: State, job: Job, instant: ToText) -> status.Job:
         estimate=status.Estimate(
             memory=job.granted if known else job.spec.memory,
             utilization=held.utilization if held else job.spec.utilization,
-            basis=job.basis,
+            basis=job.basis if known else _basis_to_be(job),
             confidence=None,
         ),
         observed=_observed(state, job),
@@ -60,6 +60,12 @@ def job_view(state: State, job: Job, instant: ToText) -> status.Job:
         pausable=job.pausable,
         progress=None,
     )
+
+
+def _basis_to_be(job: Job) -> Basis:
+    """Of a job that has not been granted anything yet."""
+    told = job.spec.memory is not None or job.spec.memory_share is not None
+    return Basis.TOLD if told else Basis.UNKNOWN
 
 
 def _spans(state: State, job: Job) -> tuple[float, float, float]:

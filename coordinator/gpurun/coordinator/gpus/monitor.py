@@ -139,7 +139,7 @@ class Monitor:
         with self._changed:
             self._rounds.append(found)
             self._began = None
-        os.eventfd_write(self._ready, 1)
+            os.eventfd_write(self._ready, 1)  # under the lock: nobody takes it before it is told
 
     def _close(self) -> None:
         self._opened = False

@@ -1,8 +1,10 @@
 """Resume: back into the queue, with no right to go before anyone."""
 
+import msgspec
+
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.reactions.authority import named
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
@@ -19,17 +21,24 @@ def on_resume(state: State, event: MessageEvent, message: Resume) -> None:
         state.send(event.peer, Problem(text=f"{job.label} is {job.state} already", code=1))
         return
     order = job.pause
-    if order is not None and order.stage is Stage.ASKED:
+    if order is not None and order.stage is Stage.ASKED and not order.waiters:
         job = orders.withdraw(state, job, order, "resumed before it had paused")
     else:
-        job = state.move(job, Trigger.RESUME, held=False)
+        job = state.move(job, Trigger.RESUME, held=False, pause=_without_the_person(order))
         state.pass_wanted = True
     state.send(event.peer, Done(job=job.id, text=_text(job)))
+
+
+def _without_the_person(order: PauseOrder | None) -> PauseOrder | None:
+    """What the scheduler asked for as well goes on."""
+    return None if order is None else msgspec.structs.replace(order, by_user=not order.waiters)
 
 
 def _text(job: Job) -> str:
     if job.state is JobState.RUNNING:
         return f"{job.label} goes on"
     if job.state is JobState.PAUSING:
-        return f"{job.label} goes on as soon as there is room"
+        waiters = ", ".join(str(waiter) for waiter in job.pause.waiters) if job.pause else ""
+        whom = f" for job {waiters}" if waiters else ""
+        return f"{job.label} steps aside{whom} and goes on as soon as there is room"
     return f"{job.label} is back in the queue"
