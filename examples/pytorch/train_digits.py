@@ -7,6 +7,7 @@ Both print the same digest, however often the second was paused.
 """
 
 import argparse
+import os
 import random
 import time
 from typing import Any
@@ -30,6 +31,7 @@ class Digits(sdk.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Make the data, the network and what trains it."""
         seed(0)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS wants it for the next
         torch.use_deterministic_algorithms(True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         images, digits = dataset(self.device)

@@ -4,7 +4,8 @@ One message is one frame. Unknown tags, unknown fields, missing fields and wrong
 refused; nothing that was refused has changed anything.
 """
 
-from typing import cast
+import functools
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -16,8 +17,7 @@ MAX_REPLY = 1 << 26
 """Bytes of one answer: a status of 10,000 jobs fits."""
 
 _encoder = msgspec.msgpack.Encoder()
-_requests = msgspec.msgpack.Decoder(Request)
-_replies = msgspec.msgpack.Decoder(Reply)
+_Decoder: TypeAlias = "msgspec.msgpack.Decoder[object]"
 
 
 class MalformedError(ValueError):
@@ -31,15 +31,26 @@ def encode(message: Message) -> bytes:
 
 def decode_request(data: bytes) -> Message:
     """Read what a client says; raise MalformedError otherwise."""
-    return _decode(_requests, data, MAX_MESSAGE)
+    return _decode(_requests(), data, MAX_MESSAGE)
 
 
 def decode_reply(data: bytes) -> Message:
     """Read what the coordinator says; raise MalformedError otherwise."""
-    return _decode(_replies, data, MAX_REPLY)
+    return _decode(_replies(), data, MAX_REPLY)
 
 
-def _decode(decoder: "msgspec.msgpack.Decoder[object]", data: bytes, limit: int) -> Message:
+# Each side needs one of them, and building it takes a millisecond of every start.
+@functools.cache
+def _requests() -> _Decoder:
+    return msgspec.msgpack.Decoder(Request)
+
+
+@functools.cache
+def _replies() -> _Decoder:
+    return msgspec.msgpack.Decoder(Reply)
+
+
+def _decode(decoder: _Decoder, data: bytes, limit: int) -> Message:
     if len(data) > limit:
         raise MalformedError(f"a message of {len(data)} bytes is over the limit of {limit}")
     try:

@@ -242,21 +242,6 @@ def test_a_task_longer_than_the_longest_absence_makes_nobody_step_aside() -> Non
     assert world.state(training) is JobState.RUNNING
 
 
-def test_who_has_just_come_back_is_immune_for_a_while() -> None:
-    """Two light tasks in a row cannot play ping-pong with a training."""
-    world = World(24 * GIB, settings=Settings(pause=Pausing(min_run=600.0)))
-    training = world.train(20, 0.9)
-    light = world.submit(12, 0.5, priority=50)
-    world.capture(training)
-    world.spawn(light)
-    world.exit(light)
-    world.come_back(training)
-    world.submit(12, 0.5, priority=50)
-    assert world.state(training) is JobState.RUNNING
-    world.advance(601.0)
-    assert world.state(training) is JobState.PAUSING
-
-
 def test_who_was_paused_for_too_long_heads_the_queue() -> None:
     world, training = training_world()
     light = world.submit(12, 0.5, priority=50)

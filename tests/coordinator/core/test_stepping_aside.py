@@ -49,7 +49,8 @@ def test_a_task_as_long_as_the_longest_absence_may_ask() -> None:
     assert world.state(training) is JobState.PAUSING
 
 
-def test_immunity_ends_with_its_last_second() -> None:
+def test_who_has_just_come_back_is_immune_until_the_last_second() -> None:
+    """Two light tasks in a row cannot play ping-pong with a training."""
     world = World(24 * GIB, settings=Settings(pause=Pausing(min_run=600.0)))
     training = world.train(20, 0.9)
     light = world.submit(12, 0.5, priority=50)

@@ -1,5 +1,6 @@
 """What a training says, and when it says it."""
 
+from tests.coordinator.core.situations import stepping_aside
 from tests.coordinator.core.world import World
 
 from gpurun.protocol import messages as m
@@ -76,16 +77,10 @@ def test_steps_that_are_said_again_do_not_go_back() -> None:
 
 def test_a_tree_that_was_ended_has_nothing_more_to_say() -> None:
     """A worker that outlives it may still speak."""
-    world = World(24 * GIB)
-    training = world.train(20, 0.9)
-    world.command(m.Pause(job=str(training)))
-    request = world.request(training)
-    world.durable(training, request)
-    exited = m.Exited(job=training, attempt=1, code=137, request=request)
-    world.say(world.launcher(training), exited)
+    world, training, exited = stepping_aside()
     told = len(world.got(m.EndTree, world.launcher(training)))
     world.attach(training)
-    world.say(world.trainer(training), durable(training, request))
+    world.say(world.trainer(training), durable(training, exited.request))
     assert len(world.got(m.EndTree, world.launcher(training))) == told
     world.sample()
     assert world.state(training) is JobState.PAUSED
