@@ -14,7 +14,8 @@ from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.daemon import Daemon, rounds
 from gpurun.coordinator.desk import Desk
-from gpurun.coordinator.gpus import devices
+from gpurun.coordinator.gpus import choice
+from gpurun.coordinator.gpus.devices import Devices
 from gpurun.coordinator.gpus.monitor import Monitor
 from gpurun.coordinator.queries import Queries, own_processes
 from gpurun.coordinator.server import Server, ServerError
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ, os.getuid(), os.uname().nodename, os.path.expanduser("~"))
     settings = config.load(paths.config)
     watched = os.environ.get("GPURUN_DEVICES") or "nvml"
-    gpus = devices.parse(watched, paths.simulation)
+    gpus = choice.parse(watched, paths.simulation)
     lock = ground.prepare(paths)
     _log_to(paths.log, foreground=options.ready_fd is None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -69,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _daemon(
-    paths: Paths, settings: Settings, gpus: devices.Devices, watched: str, idle_exit: float
+    paths: Paths, settings: Settings, gpus: Devices, watched: str, idle_exit: float
 ) -> Daemon:
     store = Store(paths.database)
     scheduler = Scheduler(settings)

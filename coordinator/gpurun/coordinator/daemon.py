@@ -6,17 +6,14 @@ recorded, and only then sends.
 
 import logging
 import math
-import os
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import zmq
 
-from gpurun.coordinator import clock, processes, spool
+from gpurun.coordinator import clock, spool
 from gpurun.coordinator.core.effects import (
     Effect,
-    Record,
     Sample,
     Send,
     WatchJob,
@@ -27,17 +24,18 @@ from gpurun.coordinator.core.events import (
     JobProcessEndEvent,
     LauncherEndEvent,
     MessageEvent,
-    RestartEvent,
     SampleEvent,
     TimerEvent,
 )
-from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.coordinator.desk import Desk, Question
 from gpurun.coordinator.gpus.monitor import Monitor
+from gpurun.coordinator.interrupts import Signals
+from gpurun.coordinator.outbox import Outbox
 from gpurun.coordinator.queries import Queries, own_processes
+from gpurun.coordinator.recovery import ToldEvent, as_told, recovered
 from gpurun.coordinator.server import Server
-from gpurun.coordinator.store import Store, StoreError
+from gpurun.coordinator.store import Store
 from gpurun.coordinator.tokens import token_of
 from gpurun.coordinator.watch import Watch, Watched
 from gpurun.protocol.messages import Cancel, Grant, Message, Pause, Problem, Resume, Submit
@@ -45,11 +43,7 @@ from gpurun.protocol.paths import Paths
 
 _log = logging.getLogger(__name__)
 
-_COMMIT_RETRY = 1.0
-"""Seconds between two tries to write a batch that could not be written."""
 _LONGEST_POLL = 3600.0
-UNSEEN = Process(0, 0)
-"""A launcher in another pid namespace: nobody here can tell whether it lives; its hello can."""
 
 
 class Daemon:
@@ -69,43 +63,22 @@ class Daemon:
         self._paths, self._idle_exit = paths, idle_exit
         self._scheduler, self._state = scheduler, scheduler.state
         self._store, self._secret = store, store.secret()
+        self._state.next_id = store.next_id()
         self._server, self._desk, self._queries = server, desk, queries
         self._monitor = monitor
         self._watch = Watch()
         self._signals = Signals()
         self._stopping = False
         self._questions: list[Question] = []
-        self._unwritten: list[Effect] = []
-        """What waits for a store that cannot be written; until then it is not said."""
-        self._trouble = ""
-        """Why it cannot; empty while it can."""
-        self._retry_at = 0.0
-        self._told: list[str] = []
-        """UUIDs of jobs whose spooled ends are being taken in."""
+        self._outbox = Outbox(store, paths.spool)
         self._idle_since = clock.now().boot
         self._poller = zmq.Poller()
         for source in (server.socket, self._watch, monitor, self._signals):
             self._poller.register(source, zmq.POLLIN)
 
-    def restart(self, rounds: Sequence[SampleEvent]) -> None:
+    def restart(self, rounds: Iterable[SampleEvent]) -> None:
         """Find every job again; with the first samples of the devices, so that nothing waits."""
-        at = clock.now()
-        jobs = self._store.jobs()
-        self._state.next_id = self._store.next_id()
-        rebooted = self._store.boot(processes.boot_id())
-        if rebooted:
-            jobs = [_after_reboot(job, at.boot) for job in jobs]
-        known = {job.uuid: job for job in jobs}
-        ends = [(known[u], end) for u, end in spool.spooled(self._paths.spool) if u in known]
-        self._told += [job.uuid for job, _ in ends]
-        restart = RestartEvent(
-            at=at,
-            jobs=tuple(jobs),
-            alive=frozenset() if rebooted else _alive(jobs),
-            told=frozenset(job.id for job, _ in ends),
-        )
-        heard = [_as_told(job, end) for job, end in ends]
-        self._handle([restart, *heard, *rounds])
+        self._handle([*recovered(self._store, self._paths.spool), *rounds])
 
     def run(self) -> None:
         """Serve until asked to stop, or until there has been no job for long enough."""
@@ -138,8 +111,8 @@ class Daemon:
             return 0.0
         wake = self._scheduler.wake_at()
         instants = [self._idle_since + self._idle_exit] + ([] if wake is None else [wake])
-        if self._unwritten:
-            instants.append(self._retry_at)
+        if self._outbox.due is not None:
+            instants.append(self._outbox.due)
         return min(max(0.0, min(instants) - clock.now().boot), _LONGEST_POLL)
 
     def _due(self) -> bool:
@@ -154,8 +127,8 @@ class Daemon:
                 self._questions.append(answer)
             elif not isinstance(answer, MessageEvent):
                 self._reply(incoming.peer, answer)
-            elif self._trouble and _can_be_refused(answer.message):
-                text = f"{self._trouble}; nothing starts until it can be written"
+            elif self._outbox.trouble and _can_be_refused(answer.message):
+                text = f"{self._outbox.trouble}; nothing starts until it can be written"
                 self._reply(incoming.peer, Problem(text=text))
             else:
                 yield answer
@@ -178,17 +151,14 @@ class Daemon:
         known = self._state.jobs.get(job)
         end = spool.spooled_for(self._paths.spool, known.uuid) if known is not None else None
         if known is not None and end is not None:
-            self._told.append(known.uuid)
-            yield _as_told(known, end)
+            yield as_told(known, end)
         yield LauncherEndEvent(at=at, job=job, process=process)
 
     def _handle(self, events: list[Event]) -> None:
         if events:
-            self._unwritten += self._scheduler.handle_all(events)
-        if self._unwritten and self._commit():
-            effects, self._unwritten = self._unwritten, []
-            self._forget_told()
-            self._carry_out(effects)
+            told = [event.uuid for event in events if isinstance(event, ToldEvent)]
+            self._outbox.put(self._scheduler.handle_all(events), told)
+        self._carry_out(self._outbox.take())
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -201,32 +171,6 @@ class Daemon:
                     self._watch.add(Watched(job, process, launcher=True))
                 case Sample():
                     self._monitor.request(own_processes(self._state))
-
-    def _forget_told(self) -> None:
-        """The ends that launchers had left word of are in the store now."""
-        for uuid in self._told:
-            spool.forget(self._paths.spool, uuid)
-        self._told.clear()
-
-    def _commit(self) -> bool:
-        """Write before anything is sent: after a crash the state is what the log says.
-
-        What cannot be written is not said, admits nobody, and is tried again with what has come
-        since.
-        """
-        now = clock.now().boot
-        if self._trouble and now < self._retry_at:
-            return False
-        records = [effect for effect in self._unwritten if isinstance(effect, Record)]
-        try:
-            if records:
-                self._store.write(records)
-        except StoreError as error:
-            self._trouble, self._retry_at = str(error), now + _COMMIT_RETRY
-            _log.error("%s; nothing starts until it can be written", error)
-            return False
-        self._trouble = ""
-        return True
 
     def _with_token(self, message: Message) -> Message:
         job = self._state.find(message.job) if isinstance(message, Grant) else None
@@ -244,20 +188,6 @@ class Daemon:
             self._stopping = True
 
 
-class Signals:
-    """SIGTERM and SIGINT as a descriptor."""
-
-    def __init__(self) -> None:
-        self._read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(write)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-
-    def fileno(self) -> int:
-        """Give the descriptor that is readable once a signal has come."""
-        return self._read
-
-
 def rounds(monitor: Monitor) -> list[SampleEvent]:
     """The monitor's rounds as events."""
     return [
@@ -271,21 +201,3 @@ def _can_be_refused(message: Message) -> bool:
     return isinstance(message, Pause | Resume | Cancel) or (
         isinstance(message, Submit) and message.held is None
     )
-
-
-def _alive(jobs: Sequence[Job]) -> frozenset[Process]:
-    known = {p for job in jobs for p in (job.launcher, job.process) if p is not None}
-    return frozenset(p for p in known if p == UNSEEN or processes.alive(p.pid, p.start_time))
-
-
-def _after_reboot(job: Job, boot: float) -> Job:
-    """Instants of another run of the machine mean nothing; nothing of it holds a device."""
-    held = () if job.state.ended else job.reservations
-    return msgspec.structs.replace(
-        job, since=boot, lease=None, left=None, returned=None, reservations=held
-    )
-
-
-def _as_told(job: Job, end: spool.End) -> MessageEvent:
-    """A spooled end as if its launcher said it now."""
-    return MessageEvent(at=clock.now(), peer=b"", uid=job.uid, user=job.user, message=end)

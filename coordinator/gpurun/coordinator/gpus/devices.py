@@ -1,13 +1,9 @@
 """What the coordinator asks of devices, whether the driver's own or simulated ones."""
 
-import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from gpurun.coordinator.core.sample import DeviceSample, OwnProcess
-from gpurun.protocol.quantity import parse_size
-
-_SIMULATED = re.compile(r"sim:(?:([1-9]\d?)x)?([^x]+[a-z])")
 
 
 class DevicesError(Exception):
@@ -31,27 +27,3 @@ class Devices(Protocol):
 
     def close(self) -> None:
         """Give back what `open` took; closing twice is nothing."""
-
-
-def parse(text: str, simulation: str) -> Devices:
-    """Read GPURUN_DEVICES: `nvml` (or empty), `sim:24GiB`, `sim:2x24GiB`.
-
-    `simulation` is the file that keeps what simulated devices hold. Raise ValueError, in one
-    line, for anything else.
-    """
-    if text in ("", "nvml"):
-        from gpurun.coordinator.gpus.nvml import NvmlDevices
-
-        return NvmlDevices()
-    match = _SIMULATED.fullmatch(text.strip().lower())
-    if match is None:
-        raise ValueError(
-            f"GPURUN_DEVICES={text!r} is not known; "
-            "use nvml, or a simulated device like sim:24GiB or sim:2x24GiB"
-        )
-    from gpurun.coordinator.gpus.simulated import SimulatedDevices
-
-    try:
-        return SimulatedDevices(int(match[1] or 1), parse_size(match[2]), simulation)
-    except ValueError as error:
-        raise ValueError(f"GPURUN_DEVICES={text!r}: {error}") from None

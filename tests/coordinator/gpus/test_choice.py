@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpurun.coordinator.gpus.devices import parse
+from gpurun.coordinator.gpus.choice import parse
 from gpurun.protocol.quantity import GIB
 
 
