@@ -66,9 +66,14 @@ class Store:
         self._path = path
         with self._usable():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._migrate()
+        try:
+            with self._usable():
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._migrate()
+        except StoreError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
