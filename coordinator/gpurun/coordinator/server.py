@@ -57,11 +57,11 @@ class Server:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            if len(frames) == 2:
-                uid, pid = _sender(frames[1])
-                yield Incoming(frames[0].bytes, uid, pid, frames[1].bytes)
+            sender = _sender(frames[1]) if len(frames) == 2 else None
+            if sender is None:
+                _log.warning("dropped a message of %d parts or of nobody", len(frames))
             else:
-                _log.warning("dropped a message of %d parts", len(frames))
+                yield Incoming(frames[0].bytes, *sender, frames[1].bytes)
 
     def send(self, peer: bytes, message: Message) -> None:
         """Say something to a peer; one that is gone or does not read misses it."""
@@ -76,7 +76,13 @@ class Server:
         self._context.term()
 
 
-def _sender(frame: zmq.Frame) -> tuple[int, int]:
-    """Uid and pid from `localhost:UID:GID:PID`."""
-    _, uid, _, pid = str(frame.get("Peer-Address")).split(":")
+def _sender(frame: zmq.Frame) -> tuple[int, int] | None:
+    """Uid and pid from `localhost:UID:GID:PID`; None for who speaks ZMTP 1, which has no such word.
+
+    Any bytes that do not begin with 255 are ZMTP 1 to ZeroMQ.
+    """
+    try:
+        _, uid, _, pid = str(frame.get("Peer-Address")).split(":")
+    except zmq.ZMQError:
+        return None
     return int(uid), int(pid)

@@ -16,7 +16,7 @@ from gpurun.launcher.link import Link
 from gpurun.launcher.peer import listener
 from gpurun.launcher.signals import Signal, Signals
 from gpurun.protocol.codec import MalformedError
-from gpurun.protocol.messages import Message, Welcome
+from gpurun.protocol.messages import Message, Problem, Welcome
 
 PROBE_INTERVAL = 0.5
 """Seconds; a new coordinator waits 2 s for the launchers of its running jobs."""
@@ -106,8 +106,11 @@ class Inbox:
         try:
             for message in link.receive():
                 self._hear(message)
-        except MalformedError:  # of another version; a running job must not suffer from it
-            self._drop()
+        except MalformedError as error:  # who waits is told; a running job must not suffer from it
+            text = f"{error}; is the coordinator of another version?"
+            self._events.append(Problem(text=text))
+            if self.welcomed:
+                self._drop()
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Welcome) and self._link:

@@ -41,7 +41,8 @@ def parts_table(training: JobStory, light: JobStory, asked: float, answered: flo
     submitted, granted = _at(light, "submitted"), _at(light, "granted")
     spawned = _at(light, "spawned")
     point, durable = _at(training, "safe point"), _at(training, "durable")
-    ended, free = _at(training, "tree ended"), _at(training, "released")
+    # The kernel's word for the end of the training can be faster than its launcher's.
+    ended, free = (min(_at(training, cause), granted) for cause in ("tree ended", "released"))
     parts = [
         ("start of the gpurun command", submitted - asked),
         ("the training's remaining step", point - submitted),
