@@ -112,3 +112,16 @@ def test_a_refused_submission_ends_with_the_coordinators_words_and_code(
     coordinator.expect(Submit)
     coordinator.send(Problem(text="no device has 40.0 GiB; ask for less", code=2))
     assert ended(command) == (2, "", "gpurun: error: no device has 40.0 GiB; ask for less\n")
+
+
+def test_a_job_that_was_accepted_outlives_a_refusal(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """It may be a paused training, and the refusal that of a coordinator of another version."""
+    command = start("true")
+    coordinator.accept()
+    coordinator.send(Problem(text="the coordinator speaks protocol 2"), grant())
+    assert coordinator.end().code == 0
+    code, _, error = ended(command)
+    assert code == 0
+    assert "gpurun: error: the coordinator speaks protocol 2" in error

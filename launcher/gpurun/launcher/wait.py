@@ -5,6 +5,7 @@ from gpurun.launcher.coordinator_start import ensure_coordinator
 from gpurun.launcher.failure import CANCELLED, NOT_ADMITTED, Failure
 from gpurun.launcher.inbox import Event, Lost
 from gpurun.launcher.launch import Launch
+from gpurun.launcher.lines import complain
 from gpurun.launcher.signals import ENDING, STOPS, Signal
 from gpurun.launcher.waiting_line import WaitingLine
 from gpurun.protocol.messages import (
@@ -67,7 +68,14 @@ class Wait:
             case Terminate() | Ended():
                 raise Failure(f"job {event.job} was cancelled while it waited", CANCELLED)
             case Problem():
-                raise Failure(event.text, event.code)
+                self._on_problem(event)
+
+    def _on_problem(self, event: Problem) -> None:
+        """A job that was accepted once is not given up: it may have hours of training behind it."""
+        if not self._launch.job:
+            raise Failure(event.text, event.code)
+        self._line.erase()
+        complain(event.text)
 
     def _on_tick(self) -> None:
         if self._give_up is not None and now() >= self._give_up:
