@@ -21,7 +21,7 @@ demo: $(STAMP)  ## the main job: on a simulated device, or with GPU=1 on the rea
 	@$(BIN)/gpurun demo $(if $(GPU),--gpu)
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

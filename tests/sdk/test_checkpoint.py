@@ -154,7 +154,7 @@ def test_none_left_is_an_error_that_says_what_to_do(folder: str) -> None:
     """A training must not start from nothing when it was to go on."""
     only = checkpoint.write(folder, 1, fill).path
     damage(f"{only}/run.pt", "flip")
-    with pytest.raises(CheckpointError, match="--fresh"):
+    with pytest.raises(CheckpointError, match="run the command again with gpurun"):
         checkpoint.newest_complete(only)
 
 

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable
 
 import pytest
+import zmq
 from tests.sdk.coordinator_double import JOB, Coordinator, mortal_process, wait_until
 from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
+from gpurun.protocol.codec import encode
 from gpurun.protocol.version import PROTOCOL, disagreement
 from gpurun.sdk import connection, pause
+from gpurun.sdk import link as link_module
 from gpurun.sdk.job import attempt
 from gpurun.sdk.link import Link
 
@@ -107,6 +110,77 @@ def test_it_greets_the_next_coordinator(
         assert [durable.step for durable in double.of(m.Durable)] == [3]
 
 
+def test_the_end_of_a_loop_is_said_also_after_an_error(coordinator: Coordinator) -> None:
+    """Detach is on its way before the error reaches the script: a pause is not waited for."""
+
+    def hook(_: int) -> None:
+        coordinator.wait_for(m.Attach)
+        raise ValueError("no data")
+
+    with pytest.raises(ValueError, match="no data"):
+        sdk.run(Tiny, {"before_step": hook}, steps=STEPS)
+    assert coordinator.wait_for(m.Detach).pid == os.getpid()
+
+
+def test_the_last_words_are_not_cut_off(coordinator: Coordinator) -> None:
+    """What fills the socket just before the end arrives whole, and Detach behind it."""
+    link = opened_link()
+    coordinator.wait_for(m.Attach)
+    fill_socket(link)
+    link.close()
+    coordinator.wait_for(m.Detach)
+    assert len(coordinator.of(m.Refused)) == 50
+
+
+def test_who_does_not_listen_cannot_hold_up_the_end(
+    under_gpurun: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a coordinator that reads nothing more the training ends after FAREWELL."""
+    monkeypatch.setattr(link_module, "FAREWELL", 0.3)
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.linger, socket.rcvhwm = 0, 1
+        socket.bind(f"ipc://{under_gpurun['GPURUN_SOCKET']}")
+        link = opened_link()
+        peer, _hello = socket.recv_multipart()
+        socket.send_multipart([peer, encode(m.Welcome(version="deaf", pid=os.getpid()))])
+        wait_until(lambda: link.welcomed, "the welcome")
+        fill_socket(link)
+        began = time.monotonic()
+        link.close()
+        assert 0.25 < time.monotonic() - began < 5
+
+
+def opened_link() -> Link:
+    """The link of the attempt in the environment."""
+    found = attempt()
+    assert found is not None
+    link = Link(found, ("exit",), None)
+    link.open()
+    return link
+
+
+def fill_socket(link: Link) -> None:
+    """Say more than the kernel's buffers hold."""
+    for request in range(50):
+        link.send(m.Refused(**link.fields(), request=request, text="x" * 100_000))
+
+
+def test_many_trainings_of_one_script_leave_nothing_open(coordinator: Coordinator) -> None:
+    """A link gives back its descriptors and its thread."""
+
+    def hook(_: int) -> None:
+        coordinator.wait_for(m.Attach)
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    sdk.run(Tiny, {"before_step": hook}, steps=1)
+    before = held()
+    for _ in range(3):
+        sdk.run(Tiny, {"before_step": hook}, steps=1)
+    wait_until(lambda: held() <= before, "the descriptors' return")
+
+
 def test_a_coordinator_that_returns_hears_of_the_rest(
     expected: str, under_gpurun: dict[str, str], links: list[Link]
 ) -> None:
@@ -178,10 +252,7 @@ def pause_before(step: int, double: Coordinator, links: list[Link]) -> Callable[
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_fork_has_no_use_of_the_link(coordinator: Coordinator) -> None:
     """What a forked child tries to say or to end never reaches the parent's link."""
-    found = attempt()
-    assert found is not None
-    link = Link(found, ("exit",), None)
-    link.open()
+    link = opened_link()
     coordinator.wait_for(m.Attach)
 
     def misuse() -> None:
@@ -215,10 +286,7 @@ def test_loader_workers_do_not_speak(coordinator: Coordinator) -> None:
 
 def test_an_idle_link_uses_no_processor(coordinator: Coordinator) -> None:
     """Between messages its thread sleeps in poll: it is not scheduled even once."""
-    found = attempt()
-    assert found is not None
-    link = Link(found, ("exit",), None)
-    link.open()
+    link = opened_link()
     wait_until(lambda: link.welcomed, "the welcome")
     thread = next(thread for thread in threading.enumerate() if thread.name == "gpurun")
     wait_until(lambda: "S (sleeping)" in about(thread), "its sleep")

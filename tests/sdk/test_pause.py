@@ -99,15 +99,34 @@ def test_a_checkpoint_belongs_to_one_run_of_the_script(
     assert steps == [0, 1, 2, 3, *range(3, STEPS)]
 
 
+def test_the_first_loop_ends_the_resuming_and_so_does_the_one_that_loads(
+    coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resumed: step 0 by the first training of the script, and no word by those after its own."""
+    go_on_when_durable(coordinator)
+    sdk.run(Tiny, steps=1)
+    sdk.run(Tiny, {"before_step": asks_before(3, coordinator, links)}, steps=STEPS)
+    monkeypatch.setenv("GPURUN_RESUME", coordinator.wait_for(m.Durable).checkpoint)
+    for attached in (1, 2, 3):
+        coordinator.heard.clear()
+        sdk.run(Tiny, {"before_step": lambda _: coordinator.wait_for(m.Attach)}, steps=STEPS)
+        coordinator.wait_for(m.Detach)
+        said = [resumed.step for resumed in coordinator.of(m.Resumed)]
+        assert said == {1: [0], 2: [3], 3: []}[attached]
+
+
 def test_the_conversation(coordinator: Coordinator, links: list[Link]) -> None:
-    """Hello, Attach, Capturing, Durable: in this order, with the attempt's token."""
+    """Hello, Attach, Capturing, Durable, Detach: in this order, with the attempt's token."""
     go_on_when_durable(coordinator)
     sdk.run(Tiny, {"before_step": asks_before(1, coordinator, links)}, steps=3)
+    coordinator.wait_for(m.Detach)
     kinds = [type(message).__name__ for message in coordinator.heard]
-    assert kinds == ["Hello", "Attach", "Capturing", "Durable"]
-    attach, capturing, durable = coordinator.heard[1:]
+    assert kinds == ["Hello", "Attach", "Capturing", "Durable", "Detach"]
+    attach, capturing, durable, detach = coordinator.heard[1:]
     assert isinstance(attach, m.Attach)
     assert (attach.pausable, attach.resting, attach.token) == (("exit",), 0, TOKEN)
+    assert detach == m.Detach(job=JOB, attempt=attach.attempt, token=TOKEN, pid=attach.pid)
+    assert attach.pid == os.getpid()
     assert isinstance(capturing, m.Capturing)
     assert isinstance(durable, m.Durable)
     assert capturing.request == durable.request == 2

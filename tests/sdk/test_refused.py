@@ -12,7 +12,8 @@ from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import checkpoint
+from gpurun.sdk import checkpoint, snapshot, state
+from gpurun.sdk.errors import UnsavedError
 from gpurun.sdk.link import Link
 
 STEPS = 9
@@ -51,6 +52,33 @@ class FullDisk(Tiny):
             super().save_checkpoint(checkpoint_dir)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+class Interrupted(Tiny):
+    def save_checkpoint(self, _checkpoint_dir: str) -> None:
+        raise KeyboardInterrupt
+
+
+class Cyclic(Tiny):
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.tree: dict[str, Any] = {"name": "root"}
+        self.tree["child"] = {"parent": self.tree}
+        self.ring: list[Any] = [1]
+        self.ring.append(self.ring)
+
+
+class Closed:
+    """Answers no question about itself."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(f"no {name} yet")
+
+
+class Secretive(Tiny):
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.closed = Closed()
 
 
 @pytest.mark.parametrize(
@@ -106,3 +134,53 @@ def test_what_not_saved_names_may_change(coordinator: Coordinator, links: list[L
     go_on_when_durable(coordinator)
     sdk.run(Listed, {"before_step": asks_before(3, coordinator, links)}, steps=STEPS)
     assert coordinator.wait_for(m.Durable).step == 3
+
+
+def test_what_contains_itself_is_named_and_trains(
+    coordinator: Coordinator, links: list[Link], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cycle is no endless walk: the pause is refused with the attribute's name."""
+    asks = asks_before(3, coordinator, links)
+    result = sdk.run(Cyclic, {"before_step": asks}, steps=STEPS)
+    assert result.trainable.losses == sdk.run(Tiny, steps=STEPS).trainable.losses
+    words = "tree['child']['parent'] is a dict that contains itself"
+    assert words in coordinator.wait_for(m.Refused).text
+    assert words in capsys.readouterr().err
+
+
+def test_a_ring_of_lists_is_named(folder: str) -> None:
+    """Sequences are walked as mappings are."""
+    trainable = Cyclic()
+    trainable.setup({})
+    del trainable.tree
+    state.remember(trainable)
+    with pytest.raises(UnsavedError, match=r"ring\[1\] is a list that contains itself"):
+        snapshot.save(trainable, folder, 1)
+
+
+def test_attributes_that_cannot_be_read_only_forbid_the_pause(
+    coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Preparing for a pause never ends a training: one line, and Attach offers nothing."""
+
+    def hook(_: int) -> None:
+        coordinator.wait_for(m.Attach)
+
+    result = sdk.run(Secretive, {"before_step": hook}, steps=STEPS)
+    assert result.trainable.losses == sdk.run(Tiny, steps=STEPS).trainable.losses
+    assert coordinator.wait_for(m.Attach).pausable == ()
+    assert capsys.readouterr().err.splitlines() == [
+        "gpurun: this training cannot be paused: its attributes cannot be read "
+        "(RuntimeError: no state_dict yet)"
+    ]
+
+
+def test_an_interrupt_during_the_save_is_answered_and_goes_on_up(
+    coordinator: Coordinator, links: list[Link]
+) -> None:
+    """Ctrl-C ends the training as ever, and the request is not left without an answer."""
+    asks = asks_before(3, coordinator, links)
+    with pytest.raises(KeyboardInterrupt):
+        sdk.run(Interrupted, {"before_step": asks}, steps=STEPS)
+    coordinator.wait_for(m.Detach)
+    assert [refused.text for refused in coordinator.of(m.Refused)] == ["KeyboardInterrupt"]

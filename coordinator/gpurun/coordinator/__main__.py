@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 FIRST_ROUND = 8.0
 """Seconds for the first look: a driver without persistence mode takes 1-3 s for each GPU."""
-_FAILED = 125
+_FAILED, _CRASHED = 125, 1
 
 
 def main() -> int:
@@ -40,6 +40,9 @@ def main() -> int:
         return 0 if options.ready_fd is not None else _fail(options, str(error))
     except (ground.GroundError, config.ConfigError, StoreError, ServerError, ValueError) as error:
         return _fail(options, str(error))
+    except Exception:  # noqa: BLE001 - logged whole, and the last word of this process
+        _log.exception("this should not happen: the coordinator ends; the next gpurun starts it")
+        return _CRASHED
 
 
 def _options() -> argparse.Namespace:
@@ -56,17 +59,24 @@ def _run(options: argparse.Namespace) -> int:
     settings = config.load(paths.config)
     watched = os.environ.get("GPURUN_DEVICES") or "nvml"
     gpus = choice.parse(watched, paths.simulation)
-    lock = ground.prepare(paths)
+    locks = ground.prepare(paths)
     _log_to(paths.log, foreground=options.ready_fd is None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with contextlib.closing(_daemon(paths, settings, gpus, watched, options.idle_exit)) as daemon:
         _log.info("gpurun %s serves %s as pid %d", VERSION, paths.socket, os.getpid())
         _say(options, "ready")
-        daemon.run()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(paths.socket)
-    os.close(lock)
+        _serve(daemon)
+    for lock in locks:
+        os.close(lock)
     return 0
+
+
+def _serve(daemon: Daemon) -> None:
+    """Run; what goes wrong from here on is for the log, not for whoever started it."""
+    try:
+        daemon.run()
+    except ValueError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _daemon(

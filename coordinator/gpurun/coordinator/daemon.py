@@ -43,7 +43,9 @@ from gpurun.protocol.paths import Paths
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_POLL = 3600.0
+_LONGEST_POLL = 10.0
+"""Seconds; a monitor that hangs wakes nobody."""
+_HANGS = "the driver does not answer; running jobs go on, see nvidia-smi or reboot"
 
 
 class Daemon:
@@ -69,6 +71,7 @@ class Daemon:
         self._watch = Watch()
         self._signals = Signals()
         self._stopping = False
+        self._hanging = False
         self._questions: list[Question] = []
         self._outbox = Outbox(store, paths.spool)
         self._idle_since = clock.now().boot
@@ -86,6 +89,7 @@ class Daemon:
             self._handle(list(self._wait()))
             self._answer()
             self._watch_idleness()
+            self._watch_socket()
 
     def close(self) -> None:
         """Leave running jobs alone and free everything."""
@@ -101,6 +105,7 @@ class Daemon:
         for watched in self._watch.ended():
             yield from self._ended(watched)
         yield from rounds(self._monitor)
+        yield from self._hang()
         if self._signals.fileno() in ready:
             self._stopping = True
         if self._due():
@@ -114,6 +119,14 @@ class Daemon:
         if self._outbox.due is not None:
             instants.append(self._outbox.due)
         return min(max(0.0, min(instants) - clock.now().boot), _LONGEST_POLL)
+
+    def _hang(self) -> Iterator[Event]:
+        """A driver that does not answer: nothing is admitted on old samples, and it is said."""
+        at = clock.now()
+        hangs = self._monitor.overdue(at.boot)
+        if hangs and not self._hanging:
+            yield SampleEvent(at=at, taken=at.boot, devices=(), problem=_HANGS)
+        self._hanging = hangs
 
     def _due(self) -> bool:
         """Whether an instant that the scheduler waits for lies between its last event and now."""
@@ -178,6 +191,12 @@ class Daemon:
             return message
         token = token_of(self._secret, job.uuid, message.attempt)
         return msgspec.structs.replace(message, token=token)
+
+    def _watch_socket(self) -> None:
+        """A coordinator that nobody can reach makes room for one that can be."""
+        if not self._stopping and not self._server.reachable:
+            _log.error("the socket %s is gone: the next gpurun starts anew", self._paths.socket)
+            self._stopping = True
 
     def _watch_idleness(self) -> None:
         now = clock.now().boot

@@ -13,6 +13,7 @@ from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.scheduler import MESSAGES
 from gpurun.coordinator.core.state import State
+from gpurun.coordinator.gpus.choice import same
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.tokens import is_token
 from gpurun.protocol import messages as m
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 _REFUSED_KEPT = 1000
 """Connections of another protocol that are remembered, so that nothing they say is believed."""
-_FROM_TRAINING = (m.Attach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed)
+_FROM_TRAINING = (m.Attach, m.Detach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed)
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class Desk:
     def _greet(self, incoming: Incoming, hello: m.Hello) -> m.Message:
         if hello.protocol != PROTOCOL:
             return self._refuse(incoming, disagreement(PROTOCOL, hello.protocol))
-        if hello.devices and hello.devices != self._watched:
+        if hello.devices and not same(hello.devices, self._watched):
             return self._refuse(
                 incoming,
                 f"the running coordinator watches {self._watched}, not {hello.devices}; "

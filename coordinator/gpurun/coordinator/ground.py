@@ -5,8 +5,12 @@ import fcntl
 import os
 import resource
 import stat
+import time
 
 from gpurun.protocol.paths import Paths
+
+_HANDOVER = 3.0
+"""Seconds to wait for a database that another coordinator is about to leave."""
 
 
 class GroundError(Exception):
@@ -17,13 +21,40 @@ class TakenError(GroundError):
     """Another coordinator holds the lock."""
 
 
-def prepare(paths: Paths) -> int:
-    """Make the folders and take the lock; return its descriptor, to be held for life."""
+def prepare(paths: Paths) -> tuple[int, int]:
+    """Make the folders and take both locks; return their descriptors, to be held for life.
+
+    Two servers can bind one ipc path, and the first goes deaf: so a lock comes before the bind.
+    Two runtime folders may share one database: so that has a lock too.
+    """
     os.umask(0o077)
     _folder(paths.runtime, "GPURUN_RUNTIME_DIR", private=True)
     _folder(paths.state, "GPURUN_STATE_DIR", private=False)
     _raise_descriptor_limit()
-    return _lock(paths)
+    lock, holder = _lock(paths.lock)
+    if holder:
+        text = f"a coordinator runs already (pid {holder}); gpurun coordinator status"
+        raise TakenError(text)
+    try:
+        return lock, _lock_database(paths)
+    except GroundError:
+        os.close(lock)
+        raise
+
+
+def _lock_database(paths: Paths) -> int:
+    """Wait a little: a coordinator that has lost its socket notices and ends within a second."""
+    deadline = time.monotonic() + _HANDOVER
+    while True:
+        lock, holder = _lock(paths.database_lock)
+        if not holder:
+            return lock
+        if time.monotonic() > deadline:
+            raise GroundError(
+                f"another coordinator (pid {holder}) uses {paths.state} with another runtime "
+                f"folder; use that one's GPURUN_RUNTIME_DIR, or end it with kill {holder}"
+            )
+        time.sleep(_HANDOVER / 50)
 
 
 def _folder(path: str, variable: str, *, private: bool) -> None:
@@ -45,23 +76,22 @@ def _folder(path: str, variable: str, *, private: bool) -> None:
         raise GroundError(f"the folder {path} cannot be written; {advice}")
 
 
-def _lock(paths: Paths) -> int:
-    """Two servers can bind one ipc path, and the first goes deaf: so the lock comes first."""
+def _lock(path: str) -> tuple[int, str]:
+    """Try to take a lock: its descriptor, or the pid of who holds it."""
     try:
-        lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        text = f"the lock {paths.lock} cannot be opened ({error.strerror}); see what lies there"
+        text = f"the lock {path} cannot be opened ({error.strerror}); see what lies there"
         raise GroundError(text) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(lock, 32).decode(errors="replace").strip()
         os.close(lock)
-        text = f"a coordinator runs already (pid {holder}); gpurun coordinator status"
-        raise TakenError(text) from None
+        return -1, holder or "unknown"
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
-    return lock
+    return lock, ""
 
 
 def _raise_descriptor_limit() -> None:

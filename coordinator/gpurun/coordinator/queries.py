@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.view import device_views, job_view, job_views
@@ -53,28 +53,19 @@ class Queries:
             coordinator=Coordinator(VERSION, os.getpid(), uptime),
             devices=device_views(state),
             jobs=job_views(state, sorted(jobs, key=lambda job: job.id), clock.iso),
+            problem=state.problem or None,
         )
 
     def _why(self, message: m.AskWhy) -> m.Message:
-        job = self._find(message.job)
-        if job is None:
-            text = (
-                f"there is no job {message.job!r}, or more than one; gpurun status lists the jobs"
-            )
-            return m.Problem(text=text, code=2)
+        job = known(self._state, message.job)
+        if isinstance(job, str):
+            return m.Problem(text=job, code=2)
         entries = tuple(
             StoryEntry(line.boot, clock.iso(line.wall), line.trigger, line.state, line.detail)
             for line in self._store.story(job.id)
         )
         story = JobStory(job_view(self._state, job, clock.iso), entries)
         return m.WhyReply(text=why_text(self._state, job), story=story)
-
-    def _find(self, reference: str) -> Job | None:
-        state = self._state
-        if reference.isascii() and reference.isdigit() and len(reference) < 19:
-            return state.find(int(reference))
-        named = [job for job in state.live() if job.spec.name == reference]
-        return named[0] if len(named) == 1 else None
 
     def _simulate(self, incoming: Incoming, load: m.SimulateLoad) -> m.Message:
         """Occupy a simulated device for the sender's life."""

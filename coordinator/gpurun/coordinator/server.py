@@ -5,6 +5,7 @@ is that of the process that connected.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 
 import msgspec
@@ -43,12 +44,20 @@ class Server:
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.HANDSHAKE_IVL, 2000)
         self.socket.setsockopt(zmq.LINGER, 500)
+        self._path = endpoint.removeprefix("ipc://")
+        self._inode = -1
         try:
             self.socket.bind(endpoint)
         except zmq.ZMQError as error:
             self.close()
             text = f"cannot listen on {endpoint} ({error.strerror}); see what lies there"
             raise ServerError(text) from None
+        self._inode = self._found()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the socket still lies where clients look for it: logging out may remove it."""
+        return self._found() == self._inode
 
     def receive(self) -> Iterator[Incoming]:
         """What has come in, without waiting."""
@@ -70,8 +79,16 @@ class Server:
         except zmq.ZMQError as error:
             _log.info("%s not delivered: %s", type(message).__name__, error)
 
+    def _found(self) -> int:
+        try:
+            return os.stat(self._path).st_ino
+        except OSError:
+            return 0
+
     def close(self) -> None:
         """Let the last words out and free the endpoint."""
+        if self.reachable:
+            os.unlink(self._path)
         self.socket.close()
         self._context.term()
 

@@ -166,6 +166,8 @@ class Attach(Message, frozen=True):
     job: int
     attempt: int
     token: str
+    pid: int
+    """Of the training process: tells two trainings in one job apart."""
     pausable: tuple[str, ...]
     resting: int = 0
     """The pause request whose checkpoint is durable and for which the training stands still."""
@@ -222,6 +224,15 @@ class Resumed(Message, frozen=True):
     attempt: int
     token: str
     step: int
+
+
+class Detach(Message, frozen=True):
+    """The training loop is over: there is nothing to pause any more."""
+
+    job: int
+    attempt: int
+    token: str
+    pid: int
 
 
 # --- coordinator to SDK
@@ -322,7 +333,7 @@ class Problem(Message, frozen=True):
 
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
-    | Attach | Capturing | Overdue | Durable | Refused | Resumed
+    | Attach | Capturing | Overdue | Durable | Refused | Resumed | Detach
     | AskStatus | AskWhy | Pause | Resume | Cancel | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""

@@ -74,6 +74,11 @@ class Paths(msgspec.Struct, frozen=True):
         return f"{self.state}/jobs.sqlite"
 
     @property
+    def database_lock(self) -> str:
+        """Held as well: two runtime folders may share one state folder."""
+        return f"{self.state}/jobs.lock"
+
+    @property
     def log(self) -> str:
         """What the coordinator has to say."""
         return f"{self.state}/coordinator.log"

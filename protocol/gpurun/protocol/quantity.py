@@ -10,7 +10,7 @@ KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
 LONGEST = 1e9
 """Seconds: 30 years; a duration is shorter."""
 
-_SIZE_UNITS = {"": 1, "b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
+_SIZE_UNITS = {"b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
 _DURATION_UNITS = {
     "": 1.0,
     "ms": 0.001,
@@ -25,7 +25,10 @@ _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z%]*)", re.ASCII)
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `6GiB`, `6G`, `6144MiB`; G is read as GiB, as nvidia-smi's users expect."""
+    """Bytes of `6GiB`, `6G`, `6144MiB`; G is read as GiB, as nvidia-smi's users expect.
+
+    A number alone is refused: nobody who writes `--mem 6` means bytes.
+    """
     number, unit = _split(text, "a size like 6GiB, 6G or 6144MiB")
     letter = unit.removesuffix("ib").removesuffix("b") if len(unit) > 1 else unit
     if letter not in _SIZE_UNITS or (unit == "ib"):

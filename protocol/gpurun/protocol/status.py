@@ -138,6 +138,8 @@ class Status(msgspec.Struct, frozen=True):
     coordinator: Coordinator
     devices: tuple[Device, ...]
     jobs: tuple[Job, ...]
+    problem: str | None = None
+    """Why no device could be looked at; null while they can."""
 
 
 class StoryEntry(msgspec.Struct, frozen=True):

@@ -73,7 +73,9 @@ def newest_complete(path: str) -> str:
         except CheckpointError:
             continue
         return f"{root}/{candidate}"
-    raise CheckpointError(f"no complete checkpoint is left in {root}; `gpurun retry --fresh` JOB")
+    raise CheckpointError(
+        f"no complete checkpoint is left in {root}; start anew: run the command again with gpurun"
+    )
 
 
 def verify(path: str) -> None:

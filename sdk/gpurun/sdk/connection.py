@@ -35,6 +35,10 @@ class Connection:
         except zmq.Again:
             return
 
+    def flush(self, seconds: float) -> None:
+        """Have what is queued sent on after the close, for so long at most."""
+        self._socket.linger = int(seconds * 1000)
+
     def receive(self) -> list[m.Message]:
         """Sleep until something happens; return what has arrived."""
         ready = dict(self._poller.poll(self._timeout()))

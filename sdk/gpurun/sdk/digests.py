@@ -18,7 +18,11 @@ _NOT_STATE = frozenset({"device"})
 
 
 def digest(state: object) -> str:
-    """SHA-256, in hex, of a value, or of a trainable's attributes and the random states now."""
+    """SHA-256, in hex, of a value, or of a trainable's attributes and the random states now.
+
+    The random states are those of Python, NumPy and PyTorch: a training that does not seed all
+    three never has the same digest in two processes, whether it was paused or not.
+    """
     if isinstance(state, Trainable):
         state = {"attributes": attributes(state), "rng": rng.capture()}
     node = Encoder(lambda _path, _value: True).encode(state, "state")

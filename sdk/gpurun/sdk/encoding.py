@@ -25,14 +25,19 @@ _CONTENT = PLAIN | SETS | {bytes}
 FACTORIES = {kind.__name__: kind for kind in (int, float, str, list, dict, set)}
 
 
-def leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
-    """What lies in nested containers, each with the path by which a script would name it."""
-    if type(value) in MAPPINGS:
+def leaves(value: object, path: str, above: tuple[int, ...] = ()) -> Iterator[tuple[str, object]]:
+    """What lies in nested containers, each with the path by which a script would name it.
+
+    A container inside itself counts as a leaf; `above` has the ids of those around the value.
+    """
+    if id(value) in above:
+        yield path, value
+    elif type(value) in MAPPINGS:
         for key, item in value.items():  # type: ignore[attr-defined]
-            yield from leaves(item, f"{path}[{key!r}]")
+            yield from leaves(item, f"{path}[{key!r}]", (*above, id(value)))
     elif type(value) in SEQUENCES:
         for index, item in enumerate(value):  # type: ignore[arg-type]
-            yield from leaves(item, f"{path}[{index}]")
+            yield from leaves(item, f"{path}[{index}]", (*above, id(value)))
     elif type(value) not in _CONTENT:
         yield path, value
 
@@ -63,6 +68,8 @@ class Encoder:
     def __init__(self, unchanged: Callable[[str, object], bool]) -> None:
         self._unchanged = unchanged
         self._memo: tensors.Memo = {}
+        self._above: list[int] = []
+        """Ids of the containers around what is being encoded."""
 
     @property
     def size(self) -> int:
@@ -74,15 +81,22 @@ class Encoder:
         kind = type(value)
         if kind in PLAIN:
             return value
-        if kind in MAPPINGS:
-            return self._mapping(value, path)
-        if kind in SEQUENCES:
-            return self._sequence(value, path)
+        if kind in MAPPINGS or kind in SEQUENCES:
+            return self._container(value, path)
         if kind is bytes:  # weights_only refuses an empty one
             return {TAG: "bytes", "latin-1": value.decode("latin-1")}
         if kind in SETS:
             return {TAG: kind.__name__, "items": sorted((_key(i, path) for i in value), key=repr)}
         return self._data(value, path) if is_data(value) else self._object(value, path)
+
+    def _container(self, value: Any, path: str) -> Node:
+        if id(value) in self._above:
+            raise UnsavedError(path, value, "that contains itself")
+        self._above.append(id(value))
+        encode = self._mapping if type(value) in MAPPINGS else self._sequence
+        node = encode(value, path)
+        self._above.pop()
+        return node
 
     def _mapping(self, value: Any, path: str) -> Node:
         items = {

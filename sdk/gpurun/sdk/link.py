@@ -21,6 +21,9 @@ from gpurun.sdk.connection import PATIENCE_MAX, PATIENCE_MIN, Connection
 from gpurun.sdk.job import Attempt
 from gpurun.sdk.say import say
 
+FAREWELL = 1.0
+"""Seconds for which the end of a training waits at most for its last words to go out."""
+
 
 class Link:
     """Carries requests to pause to the training thread, and its answers back."""
@@ -52,12 +55,14 @@ class Link:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, at the end of the training; waits a second at most."""
+        """Detach and stop, at the end of the training; waits for FAREWELL at most."""
         if os.getpid() != self._pid:
             return
         self._closing = True
         os.eventfd_write(self._wake, 1)
-        self._thread.join(timeout=1.0)
+        self._thread.join(FAREWELL)
+        if not self._thread.is_alive():
+            os.close(self._wake)
 
     def take(self) -> m.PauseRequest | None:
         """Take the request to answer it; None when it was withdrawn meanwhile."""
@@ -110,6 +115,7 @@ class Link:
         connection.send(
             m.Attach(
                 **self.fields(),
+                pid=self._pid,
                 pausable=self._pausable,
                 resting=resting.request if resting else 0,
                 checkpoint=resting.checkpoint if resting else "",
@@ -124,10 +130,18 @@ class Link:
             if connection.connected and not greeted:
                 self._greet(connection)
                 greeted = True
-            while greeted and self._outbox:
-                connection.send(self._outbox.popleft())
+            if greeted:
+                self._send_all(connection)
             for message in connection.receive():
                 self._on_message(message, connection)
+        if greeted and self._closing:
+            self._send_all(connection)
+            connection.send(m.Detach(**self.fields(), pid=self._pid))
+            connection.flush(FAREWELL)
+
+    def _send_all(self, connection: Connection) -> None:
+        while self._outbox:
+            connection.send(self._outbox.popleft())
 
     def _on_message(self, message: m.Message, connection: Connection) -> None:
         with self.changed:

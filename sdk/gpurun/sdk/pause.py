@@ -40,6 +40,9 @@ def step_aside(link: Link, trainable: Trainable, session: Session, step: int) ->
         say(f"cannot pause: {text}")
         link.send(m.Refused(**answer, text=text))
         return
+    except BaseException as error:  # the training ends, but the request has its answer
+        link.send(m.Refused(**answer, text=type(error).__name__))
+        raise
     _rest(link, _durable(answer, written, step, time.monotonic() - began))
 
 

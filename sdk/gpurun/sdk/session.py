@@ -42,10 +42,12 @@ def opened(trainable: Trainable, attempt: Attempt) -> Iterator[Session]:
     run = _runs[attempt]
     _runs[attempt] += 1
     pausable = _ways_to_pause(trainable)
-    resumed = _load(trainable, attempt.resume, run) if attempt.resume else None
+    loaded = _load(trainable, attempt.resume, run) if attempt.resume else None
+    # Also where the checkpoint is another's, the first training ends the job's resuming.
+    resumed = 0 if loaded is None and attempt.resume and run == 0 else loaded
     link = _link(attempt, pausable, resumed)
     try:
-        yield Session(attempt.checkpoints, run, resumed or 0, link)
+        yield Session(attempt.checkpoints, run, loaded or 0, link)
     finally:
         if link is not None:
             link.close()
@@ -53,27 +55,40 @@ def opened(trainable: Trainable, attempt: Attempt) -> Iterator[Session]:
 
 def _ways_to_pause(trainable: Trainable) -> tuple[str, ...]:
     try:
-        from gpurun.sdk import state
-        from gpurun.sdk.encoding import leaves_of
+        obstacle = _obstacle(trainable)
     except ImportError as error:
-        say(f"this training cannot be paused: a checkpoint needs PyTorch and NumPy ({error})")
+        obstacle = f"a checkpoint needs PyTorch and NumPy ({error})"
+    except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
+        obstacle = f"its attributes cannot be read ({type(error).__name__}: {error})"
+    if obstacle:
+        say(f"this training cannot be paused: {obstacle}")
         return ()
+    return ("exit",)
+
+
+def _obstacle(trainable: Trainable) -> str:
+    """What stands in the way of a checkpoint; empty when nothing is known to."""
+    from gpurun.sdk import state
+    from gpurun.sdk.encoding import leaves_of
+
     state.remember(trainable)
     for path, value in leaves_of(state.attributes(trainable)):
         if isinstance(value, Batches) and not value.pausable:
-            say(f"this training cannot be paused: the data of {path} cannot return to its place")
-            return ()
-    return ("exit",)
+            return f"the data of {path} cannot return to its place"
+    return ""
 
 
 def _load(trainable: Trainable, path: str, run: int) -> int | None:
     from gpurun.sdk import snapshot
 
     try:
-        return snapshot.load(trainable, path, run)
+        step = snapshot.load(trainable, path, run)
     except CheckpointError as error:
         print(f"gpurun: error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(FAILED) from error
+    if step is None:
+        say(f"{path} is of another training of this job; this one starts from its beginning")
+    return step
 
 
 def _link(attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> "Link | None":
@@ -82,7 +97,7 @@ def _link(attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> "
 
         link = Link(attempt, pausable, resumed)
         link.open()
-    except (ImportError, OSError, RuntimeError) as error:  # no ZeroMQ, descriptor or thread left
+    except Exception as error:  # noqa: BLE001 - no ZeroMQ, no descriptor or no thread left
         say(f"this training cannot be paused: no link to the coordinator ({error})")
         return None
     return link

@@ -36,7 +36,7 @@ def words(job: int, attempt: int, request: int) -> list[m.Message]:
         seconds=0.1,
     )
     return [
-        m.Attach(job=job, attempt=attempt, token="t", pausable=("nap",)),
+        m.Attach(pid=4711, job=job, attempt=attempt, token="t", pausable=("nap",)),
         names,
         m.Overdue(job=job, attempt=attempt, token="t", request=request),
         durable,
@@ -92,8 +92,8 @@ def test_the_uuid_of_another_users_job_gives_nothing_away() -> None:
         ("99", "there is no job 99;"),
         ("1", "job 1 has ended (finished); gpurun status --all"),
         ("9" * 18, "there is no job 999"),
-        ("9" * 19, "there is no job named '999"),
-        ("9" * 5000, "there is no job named '999"),
+        ("9" * 19, "there is no job 999"),
+        ("9" * 5000, "there is no job 999"),
         ("²", "there is no job named '²'"),
         ("٣", "there is no job named"),
         ("", "there is no job named ''"),
@@ -202,8 +202,7 @@ def test_an_end_is_answered_with_the_peak_and_the_next_reservation() -> None:
     launcher = world.launcher(unknown)
     world.exit(unknown)
     assert world.last(m.Ended, launcher).text == (
-        "peak 21.6 GiB of 21.6 GiB reserved; next time again all that is left; "
-        "--mem 21.6GiB would leave room"
+        "peak 21.6 GiB of 21.6 GiB reserved; next time again all that is left"
     )
 
 

@@ -1,9 +1,11 @@
 """Which devices a job gets."""
 
 import pytest
+from tests.coordinator.core.situations import hello
 from tests.coordinator.core.world import World
 
 from gpurun.protocol import messages as m
+from gpurun.protocol.job import JobState, ReasonCode
 from gpurun.protocol.quantity import GIB
 
 
@@ -55,3 +57,20 @@ def test_an_entry_is_an_index_or_the_beginning_of_a_uuid(
     spec = JobSpec(command=("x",), cwd="/", name="x", only=only)
     assert visible(spec, 0, "0abcdef") is seen
     assert not visible(JobSpec(command=("x",), cwd="/", name="x", only=("0",)), 3, "0abcdef")
+
+
+def test_a_gang_waits_for_devices_that_are_not_there_any_more() -> None:
+    """A GPU fell off the bus while no coordinator ran: those that are left all fit, and are few."""
+    world = World(24 * GIB, 24 * GIB)
+    world.start(20, 0.1)
+    job = world.submit(6, 0.1, gpus=2)
+    del world.totals["GPU-1"]
+    world.restart()
+    for known in list(world.scheduler.state.live()):
+        hello(world, known.id)
+    world.exit(1)
+    world.sample()
+    assert world.state(job) is JobState.QUEUED
+    reason = world.last(m.Waiting, world.launcher(job)).reason
+    assert reason.code is ReasonCode.GPUS
+    assert "1 of the 2 devices that it needs are there" in reason.text

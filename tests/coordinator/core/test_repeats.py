@@ -73,7 +73,9 @@ def test_a_training_at_rest_whose_launcher_died_meanwhile_goes_on() -> None:
     assert world.state(training) is JobState.RUNNING
     assert world.job(training).launcher is None
     peer = world.peer()
-    rests = m.Attach(job=training, attempt=1, token="t", pausable=("exit",), resting=request)
+    rests = m.Attach(
+        pid=4711, job=training, attempt=1, token="t", pausable=("exit",), resting=request
+    )
     world.say(peer, rests)
     assert world.got(m.GoOn, peer)
 

@@ -114,6 +114,7 @@ def test_a_training_that_came_to_rest_meanwhile_says_so_and_is_ended() -> None:
     world.restart()
     hello(world, training, holds=True)
     attach = m.Attach(
+        pid=4711,
         job=training,
         attempt=1,
         token="t",

@@ -184,3 +184,57 @@ def test_a_persons_wish_taken_back_leaves_the_schedulers_in_force() -> None:
     assert not world.job(training).held
     world.say(world.launcher(light), m.Leave(job=light))
     assert world.state(training) is JobState.RUNNING
+
+
+def test_a_job_in_which_two_trainings_run_is_not_paused() -> None:
+    """The pause would end both, and save one."""
+    world, training = training_world()
+    world.attach(training, pid=4712)
+    world.submit(12, 0.5, priority=50)
+    assert world.state(training) is JobState.RUNNING
+    refusal = world.command(m.Pause(job=str(training)))
+    assert isinstance(refusal, m.Problem)
+    assert "2 trainings run in it at once" in refusal.text
+
+
+def test_a_second_training_takes_back_what_was_asked_of_the_first() -> None:
+    world, training = training_world()
+    world.command(m.Pause(job=str(training)))
+    first = world.trainer(training)
+    world.attach(training, pid=4712)
+    assert world.state(training) is JobState.RUNNING
+    assert world.got(m.GoOn, first)
+
+
+def test_when_one_of_two_trainings_is_over_the_other_can_be_paused() -> None:
+    world, training = training_world()
+    first = world.trainer(training)
+    second = world.attach(training, pid=4712)
+    world.say(second, m.Detach(job=training, attempt=1, token="t", pid=4712))
+    world.command(m.Pause(job=str(training)))
+    assert world.state(training) is JobState.PAUSING
+    assert world.got(m.PauseRequest, first)
+    assert not world.got(m.PauseRequest, second)
+
+
+def test_a_training_that_is_over_is_not_waited_for() -> None:
+    """The script goes on to something else: nothing there could come to a safe point."""
+    world, training = training_world()
+    person = world.peer()
+    world.say(person, m.Pause(job=str(training)))
+    detach = m.Detach(job=training, attempt=1, token="t", pid=4711)
+    world.say(world.trainer(training), detach)
+    assert world.state(training) is JobState.RUNNING
+    assert world.got(m.Problem, person)
+    refusal = world.command(m.Pause(job=str(training)))
+    assert isinstance(refusal, m.Problem)
+
+
+def test_the_next_attempt_begins_with_no_training() -> None:
+    world, training = training_world()
+    world.attach(training, pid=4712)
+    world.say(world.trainer(training), m.Detach(job=training, attempt=1, token="t", pid=4711))
+    world.command(m.Pause(job=str(training)))
+    world.capture(training)
+    world.command(m.Resume(job=str(training)))
+    assert world.job(training).trainings == ()

@@ -98,7 +98,7 @@ def test_a_training_that_rests_for_a_request_that_is_no_more_goes_on() -> None:
     world = World(24 * GIB)
     training = world.train(20, 0.9)
     peer = world.peer()
-    rests = m.Attach(job=training, attempt=1, token="t", pausable=("exit",), resting=5)
+    rests = m.Attach(pid=4711, job=training, attempt=1, token="t", pausable=("exit",), resting=5)
     world.say(peer, rests)
     assert world.last(m.GoOn, peer).request == 5
     assert world.state(training) is JobState.RUNNING

@@ -130,14 +130,14 @@ class World:
         self.attach(job)
         return job
 
-    def attach(self, job: int) -> bytes:
+    def attach(self, job: int, pid: int = 4711) -> bytes:
         peer = self.peer()
         attempt = self.job(job).attempt
-        self.say(peer, m.Attach(job=job, attempt=attempt, token="t", pausable=("exit",)))
+        self.say(peer, m.Attach(job=job, attempt=attempt, token="t", pid=pid, pausable=("exit",)))
         return peer
 
     def trainer(self, job: int) -> bytes:
-        return self.scheduler.state.trainers[job]
+        return next(reversed(self.scheduler.state.trainers[job].values()))
 
     def request(self, job: int) -> int:
         """The pause request that the training of this job was last sent."""

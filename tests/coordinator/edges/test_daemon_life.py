@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import sys
@@ -210,3 +211,16 @@ def test_a_program_occupies_a_simulated_device_for_its_life(
     wait_until(lambda: client.status().status.devices[0].memory.external == 20 * GIB)
     refused = m.SimulateLoad(memory=-1, utilization=0.5, pid=0)
     assert client.ask(refused, m.Problem).code == 2
+
+
+def test_a_coordinator_that_has_lost_its_socket_makes_room_for_another(
+    coordinator: Coordinator, connect: Connect
+) -> None:
+    """Logging out removes the runtime folder; the next one has the same jobs."""
+    process = coordinator.start()
+    job = connect().submit("a")
+    shutil.rmtree(coordinator.runtime)
+    successor = coordinator.start()
+    assert process.wait(DEADLINE) == 0
+    assert successor.pid != process.pid
+    assert job in connect().states()

@@ -59,7 +59,7 @@ def say(message: m.Message, peer: bytes = b"p", uid: int | None = None, pid: int
 
 
 def attach(token: str, attempt: int = 1) -> m.Attach:
-    return m.Attach(job=1, attempt=attempt, token=token, pausable=("exit",))
+    return m.Attach(pid=4711, job=1, attempt=attempt, token=token, pausable=("exit",))
 
 
 def ask(desk: Desk, queries: Queries, message: m.Message) -> m.Message:

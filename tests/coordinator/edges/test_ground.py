@@ -41,9 +41,14 @@ def problem(paths: Paths, kind: type[GroundError] = GroundError) -> str:
     return text
 
 
+def release(locks: tuple[int, int]) -> None:
+    for lock in locks:
+        os.close(lock)
+
+
 def test_what_it_makes_nobody_else_may_read(folder: str) -> None:
     paths = places(folder)
-    os.close(prepare(paths))
+    release(prepare(paths))
     for path in (paths.runtime, paths.state):
         assert os.stat(path).st_mode & 0o777 == 0o700
     assert os.stat(paths.lock).st_mode & 0o777 == 0o600
@@ -53,22 +58,34 @@ def test_what_it_makes_nobody_else_may_read(folder: str) -> None:
 def test_it_has_as_many_descriptors_as_the_system_gives(folder: str) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    os.close(prepare(places(folder)))
+    release(prepare(places(folder)))
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 def test_the_lock_is_held_until_its_descriptor_is_closed_and_names_the_holder(folder: str) -> None:
     paths = places(folder)
-    lock = prepare(paths)
+    locks = prepare(paths)
     assert f"(pid {os.getpid()})" in problem(paths, TakenError)
-    os.close(lock)
-    os.close(prepare(paths))
+    release(locks)
+    release(prepare(paths))
+
+
+def test_two_runtime_folders_never_share_a_database(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell with XDG_RUNTIME_DIR and one without (cron, sudo) have two of them."""
+    monkeypatch.setattr("gpurun.coordinator.ground._HANDOVER", 0.1)
+    locks = prepare(places(folder))
+    other = places(folder, runtime="other")
+    assert f"another coordinator (pid {os.getpid()}) uses {other.state}" in problem(other)
+    release(locks)
+    release(prepare(other))
 
 
 def test_a_lock_is_not_inherited_by_programs(folder: str) -> None:
-    lock = prepare(places(folder))
-    assert not os.get_inheritable(lock)
-    os.close(lock)
+    locks = prepare(places(folder))
+    assert not any(os.get_inheritable(lock) for lock in locks)
+    release(locks)
 
 
 def test_what_an_older_holder_wrote_is_gone(folder: str) -> None:
@@ -76,10 +93,10 @@ def test_what_an_older_holder_wrote_is_gone(folder: str) -> None:
     os.makedirs(paths.runtime, mode=0o700)
     with open(paths.lock, "w", encoding="ascii") as file:
         file.write("99999999999999\nmore")
-    lock = prepare(paths)
+    locks = prepare(paths)
     with open(paths.lock, encoding="ascii") as file:
         assert file.read() == f"{os.getpid()}\n"
-    os.close(lock)
+    release(locks)
 
 
 def test_a_lock_that_cannot_be_opened_is_named(folder: str) -> None:

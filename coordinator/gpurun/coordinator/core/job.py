@@ -97,8 +97,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     pausable: tuple[str, ...] | None = None
     """How its SDK says it can be paused; None without one."""
+    trainings: tuple[int, ...] = ()
+    """Pids of the training loops that are attached."""
     unpausable: str = ""
-    """Why it refused to be paused in this attempt."""
+    """Why it refused in this attempt: the scheduler does not ask it again, a person may."""
     pause: PauseOrder | None = None
     pauses: int = 0
     returned: float | None = None

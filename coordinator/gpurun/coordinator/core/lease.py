@@ -32,9 +32,11 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
         granted=max((held.memory for held in reservations), default=0),
         basis=chosen[0].basis if chosen else Basis.TOLD,
         pausable=None,
+        trainings=(),
         unpausable="",
     )
     state.reasons.pop(job.id, None)
+    state.trainers.pop(job.id, None)
     state.forget_windows(job)
     state.send(state.launchers.get(job.id), grant_message(state, job))
 

@@ -33,9 +33,18 @@ def renew(state: State, job: Job, order: PauseOrder) -> Job:
     return job
 
 
+def ask_again(state: State, job: Job, order: PauseOrder) -> Job:
+    """The training came back and runs: for it, what was asked before is void."""
+    deadline = state.now.boot + state.settings.pause.deadline
+    order = msgspec.structs.replace(order, deadline=deadline, stage=Stage.ASKED)
+    job = state.move(job, Trigger.PAUSE, "again", pause=order)
+    _say(state, job, order)
+    return job
+
+
 def withdraw(state: State, job: Job, order: PauseOrder, detail: str) -> Job:
     """Nobody wants the pause any more and nothing has been captured: the job goes on."""
-    state.send(state.trainers.get(job.id), GoOn(job=job.id, request=order.request))
+    state.tell_training(job, GoOn(job=job.id, request=order.request))
     return state.move(job, Trigger.WITHDRAW, detail, pause=None, held=False)
 
 
@@ -63,4 +72,4 @@ def awaited_by(order: PauseOrder, waiters: tuple[int, ...]) -> PauseOrder:
 
 def _say(state: State, job: Job, order: PauseOrder) -> None:
     message = PauseRequest(job=job.id, request=order.request, deadline=order.deadline, how="exit")
-    state.send(state.trainers.get(job.id), message)
+    state.tell_training(job, message)

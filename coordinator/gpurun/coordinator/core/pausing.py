@@ -52,6 +52,7 @@ def may_be_asked(job: Job, blocked: Job, settings: Settings, now: float) -> bool
         job.state is JobState.RUNNING
         and not _is_leaving(job)
         and can_exit(job) == ""
+        and not job.unpausable
         and job.spec.priority < blocked.spec.priority
         and not job.cancelling
         and (job.returned is None or now - job.returned >= settings.pause.min_run)
@@ -70,8 +71,8 @@ def can_exit(job: Job) -> str:
         )
     if "exit" not in job.pausable:
         return "its SDK cannot put its data back to its place; see sdk.batches"
-    if job.unpausable:
-        return f"it refused: {job.unpausable}"
+    if len(job.trainings) > 1:
+        return f"{len(job.trainings)} trainings run in it at once, and only one would be saved"
     if job.spec.no_respawn:
         return f"it cannot be run again from its first line: {job.spec.no_respawn}"
     if job.launcher is None:

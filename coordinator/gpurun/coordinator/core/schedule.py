@@ -47,12 +47,12 @@ class Plan:
     def make(self, until: Job | None = None) -> None:
         """Take the queue in order; stop before `until`, with the room that is left for it."""
         queue = in_order(self.state.waiting(), self.state.settings.pause, self.state.now.boot)
-        for ahead, job in enumerate(queue):
+        for job in queue:
             if until is not None and job.id == until.id:
                 return
             reason = _own_reason(self.state, job) or self._admit(job)
             if reason is not None:
-                self.blocked.append((ahead, job, reason))
+                self.blocked.append((len(self.blocked), job, reason))
 
     def _admit(self, job: Job) -> WaitReason | None:
         """Give the job its devices, or say why it waits."""
@@ -70,7 +70,11 @@ class Plan:
         if not verdicts:
             text = state.problem or "no device that it may use is there"
             return WaitReason(ReasonCode.NO_DEVICE, text)
-        blocking = nearest([verdict for verdict in verdicts if not verdict.fits])
+        blocked = [verdict for verdict in verdicts if not verdict.fits]
+        if not blocked:
+            text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
+            return WaitReason(ReasonCode.GPUS, text)
+        blocking = nearest(blocked)
         reason = _reason(state, job, blocking, verdicts)
         relief = relief_for(job, self.loads.values(), state.jobs, state.settings, state.now.boot)
         for victim in relief.victims if relief else ():

@@ -15,6 +15,7 @@ from gpurun.coordinator.core.events import (
     TimerEvent,
 )
 from gpurun.coordinator.core.reactions import (
+    attach,
     cancel,
     ending,
     loss,
@@ -37,7 +38,8 @@ MESSAGES: dict[type[messages.Message], Callable[[State, MessageEvent, Any], None
     messages.Spawned: spawn.on_spawned,
     messages.SpawnFailed: spawn.on_spawn_failed,
     messages.Exited: ending.on_exited,
-    messages.Attach: train.on_attach,
+    messages.Attach: attach.on_attach,
+    messages.Detach: attach.on_detach,
     messages.Capturing: train.on_capturing,
     messages.Overdue: train.on_overdue,
     messages.Durable: train.on_durable,

@@ -47,7 +47,8 @@ class State:
         """Most bytes each job was seen to use on one device; starts empty with the coordinator."""
 
         self.launchers: dict[int, Peer] = {}
-        self.trainers: dict[int, Peer] = {}
+        self.trainers: defaultdict[int, dict[int, Peer]] = defaultdict(dict)
+        """The connections of each job's trainings, by pid."""
         self.expected: set[int] = set()
         """Jobs whose launchers live and have not said hello since the restart."""
         self.quiet_until = float("-inf")
@@ -125,6 +126,11 @@ class State:
         """Say something to a client that is there."""
         if peer:
             self.effects.append(Send(cause=self.cause, peer=peer, message=message))
+
+    def tell_training(self, job: Job, message: Message) -> None:
+        """Say something to the job's training; one that runs beside another is asked nothing."""
+        for peer in self.trainers.get(job.id, {}).values():
+            self.send(peer, message)
 
     def look(self) -> None:
         """Ask for a sample at once."""

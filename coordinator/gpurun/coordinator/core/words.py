@@ -7,7 +7,7 @@ from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
-from gpurun.protocol.quantity import format_duration, format_share, format_size
+from gpurun.protocol.quantity import GIB, format_duration, format_share, format_size
 
 
 def place_text(loads: Iterable[Load]) -> str:
@@ -45,8 +45,17 @@ def end_text(state: State, job: Job) -> str:
     reserved = format_size(job.granted)
     if job.basis is Basis.TOLD:
         return f"{seen} of {reserved} reserved as told; the same next time"
-    advice = f"; --mem {format_size(peak).replace(' ', '')} would leave room" if peak else ""
-    return f"{seen} of {reserved} reserved; next time again all that is left{advice}"
+    return f"{seen} of {reserved} reserved; next time again all that is left{_advice(job, peak)}"
+
+
+def _advice(job: Job, peak: int | None) -> str:
+    """What to tell next time: the peak and a twentieth, rounded up to a tenth of a GiB."""
+    if not peak:
+        return ""
+    tenths = -(-peak * 21 * 10 // (20 * GIB))
+    if tenths * GIB // 10 >= job.granted:
+        return ""
+    return f"; --mem {tenths / 10:.1f}GiB would leave room for others"
 
 
 def blocked_text(state: State, verdict: Verdict) -> str:
@@ -72,7 +81,9 @@ def blocked_text(state: State, verdict: Verdict) -> str:
         case _:
             what = f"{format_size(need.memory)}"
             lack = format_size(int(verdict.missing))
-    return f"needs {what} on {where} and {lack} is missing{_holders(state, load)}"
+    aside = ", ".join(f"job {job}" for job in load.set_aside)
+    ahead = f" behind what is set aside for {aside}" if aside else ""
+    return f"needs {what} on {where} and {lack} is missing{ahead}{_holders(state, load)}"
 
 
 def _because(state: State) -> str:

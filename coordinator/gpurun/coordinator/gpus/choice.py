@@ -28,3 +28,18 @@ def parse(text: str, simulation: str) -> Devices:
         return SimulatedDevices(int(match[1] or 1), parse_size(match[2]), simulation)
     except ValueError as error:
         raise ValueError(f"GPURUN_DEVICES={text!r}: {error}") from None
+
+
+def same(one: str, other: str) -> bool:
+    """Whether both name the same devices: `sim:24GiB` is `sim:1x24G`."""
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(text: str) -> object:
+    match = _SIMULATED.fullmatch(text.strip().lower())
+    if match is None:
+        return text or "nvml"
+    try:
+        return int(match[1] or 1), parse_size(match[2])
+    except ValueError:
+        return text

@@ -2,6 +2,7 @@
 
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.reference import living
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.messages import Problem
 
@@ -29,33 +30,14 @@ def named(state: State, event: MessageEvent, reference: str) -> Job | None:
 
     Otherwise the sender is told why not, and None is returned.
     """
-    matches = _matches(state, reference)
-    if not matches:
-        _refuse(state, event, _nothing_named(state, reference))
-    elif len(matches) > 1:
-        numbers = ", ".join(str(job.id) for job in matches)
-        _refuse(state, event, f"{reference!r} is the name of jobs {numbers}; say which by number")
-    elif not may_speak_for(event, matches[0]):
-        _refuse(state, event, f"job {matches[0].id} belongs to {matches[0].user}")
+    found = living(state, reference)
+    if isinstance(found, str):
+        _refuse(state, event, found)
+    elif not may_speak_for(event, found):
+        _refuse(state, event, f"job {found.id} belongs to {found.user}")
     else:
-        return matches[0]
+        return found
     return None
-
-
-def _matches(state: State, reference: str) -> list[Job]:
-    if reference.isascii() and reference.isdigit():
-        job = state.jobs.get(int(reference)) if len(reference) < 19 else None
-        return [job] if job is not None and not job.state.ended else []
-    return [job for job in state.live() if job.spec.name == reference]
-
-
-def _nothing_named(state: State, reference: str) -> str:
-    if reference.isascii() and reference.isdigit() and len(reference) < 19:
-        job = state.find(int(reference))
-        if job is not None:
-            return f"job {job.id} has ended ({job.state}); gpurun status --all shows it"
-        return f"there is no job {reference}; gpurun status lists the jobs"
-    return f"there is no job named {reference!r}; gpurun status lists the jobs"
 
 
 def _refuse(state: State, event: MessageEvent, text: str) -> None:

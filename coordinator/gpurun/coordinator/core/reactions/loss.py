@@ -45,5 +45,5 @@ def live_on(state: State, job: Job) -> None:
     """Without a launcher there is no pause by exit: a training that was asked goes on."""
     if job.pause is not None and job.state is JobState.PAUSING:
         message = GoOn(job=job.id, request=job.pause.request)
-        state.send(state.trainers.get(job.id), message)
+        state.tell_training(job, message)
     state.move(job, Trigger.LAUNCHER_LOST, "it lives on", launcher=None, pause=None, held=False)

@@ -1,4 +1,4 @@
-"""Attach, Capturing, Overdue, Durable, Refused, Resumed: the SDK speaks from the training loop."""
+"""Capturing, Overdue, Durable, Refused, Resumed: the SDK speaks from the training loop."""
 
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
@@ -8,35 +8,14 @@ from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import (
-    Attach,
     Capturing,
     Durable,
     EndTree,
     GoOn,
     Overdue,
-    Problem,
     Refused,
     Resumed,
 )
-
-
-def on_attach(state: State, event: MessageEvent, message: Attach) -> None:
-    """The training says hello: how it can be paused, and whether it stands still for a pause."""
-    job = attempt_of(state, event, message.job, message.attempt)
-    if job is None or job.state.ended:
-        text = f"attempt {message.attempt} of job {message.job} is not known here"
-        state.send(event.peer, Problem(text=text))
-        return
-    state.trainers[job.id] = event.peer
-    job = state.update(job, pausable=message.pausable)
-    state.pass_wanted = True
-    order = orders.order_of(job, message.resting) if message.resting else None
-    if order is not None:
-        _durable(state, job, message.resting, message.checkpoint, "said again")
-    elif message.resting:
-        state.send(event.peer, GoOn(job=job.id, request=message.resting))
-    elif job.state is JobState.PAUSING and job.pause is not None:
-        _ask_anew(state, job)
 
 
 def on_capturing(state: State, event: MessageEvent, message: Capturing) -> None:
@@ -65,7 +44,7 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
         state.update(job, checkpoint=message.checkpoint)
         state.send(event.peer, GoOn(job=job.id, request=message.request))
     else:
-        _durable(state, job, message.request, message.checkpoint, detail)
+        rest(state, job, message.request, message.checkpoint, detail)
 
 
 def on_refused(state: State, event: MessageEvent, message: Refused) -> None:
@@ -87,7 +66,7 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
 
 
-def _durable(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:
+def rest(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:
     """Have the launcher end the tree: it acknowledges by doing so, and will spawn it again."""
     order = orders.order_of(job, request)
     if order is None or order.stage is Stage.ENDED:
@@ -97,11 +76,3 @@ def _durable(state: State, job: Job, request: int, checkpoint: str, detail: str)
         job = state.move(job, Trigger.DURABLE, detail, pause=done, checkpoint=checkpoint)
     end = EndTree(job=job.id, attempt=job.attempt, request=request)
     state.send(state.launchers.get(job.id), end)
-
-
-def _ask_anew(state: State, job: Job) -> None:
-    """The training runs, whatever was asked before: the old request is void for it."""
-    order = job.pause
-    if order is None or order.stage is Stage.ENDED:
-        return
-    orders.renew(state, job, orders.stage(order, Stage.ASKED))

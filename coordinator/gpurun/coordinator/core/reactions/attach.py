@@ -1,0 +1,59 @@
+"""Attach and Detach: a training loop begins, comes back after a lost connection, or is over."""
+
+from gpurun.coordinator.core import orders
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.reactions.authority import attempt_of
+from gpurun.coordinator.core.reactions.train import rest
+from gpurun.coordinator.core.state import State
+from gpurun.protocol.job import JobState
+from gpurun.protocol.messages import Attach, Detach, GoOn, Problem
+
+
+def on_attach(state: State, event: MessageEvent, message: Attach) -> None:
+    """The training says hello: how it can be paused, and whether it stands still for a pause.
+
+    A pause by exit ends the whole job, so that a job with two trainings cannot be paused: only
+    one of them would have been saved.
+    """
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.state.ended:
+        text = f"attempt {message.attempt} of job {message.job} is not known here"
+        state.send(event.peer, Problem(text=text))
+        return
+    others = tuple(pid for pid in job.trainings if pid != message.pid)
+    state.trainers[job.id][message.pid] = event.peer
+    job = state.update(job, pausable=message.pausable, trainings=(*others, message.pid))
+    state.pass_wanted = True
+    if others:
+        _take_back(state, job, f"{len(job.trainings)} trainings run in it at once")
+    else:
+        _catch_up(state, event, job, message)
+
+
+def on_detach(state: State, event: MessageEvent, message: Detach) -> None:
+    """There is no training loop any more that could come to a safe point."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.state.ended or message.pid not in job.trainings:
+        return
+    state.trainers[job.id].pop(message.pid, None)
+    left = tuple(pid for pid in job.trainings if pid != message.pid)
+    job = state.update(job, trainings=left, pausable=job.pausable if left else None)
+    _take_back(state, job, "its training is over")
+
+
+def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> None:
+    """Bring both sides to the same view of a pause under way."""
+    order = orders.order_of(job, message.resting) if message.resting else None
+    if order is not None:
+        rest(state, job, message.resting, message.checkpoint, "said again")
+    elif message.resting:
+        state.send(event.peer, GoOn(job=job.id, request=message.resting))
+    elif job.state is JobState.PAUSING and job.pause and job.pause.stage is not Stage.ENDED:
+        orders.ask_again(state, job, job.pause)
+
+
+def _take_back(state: State, job: Job, reason: str) -> None:
+    order = job.pause
+    if job.state is JobState.PAUSING and order is not None and order.stage is Stage.ASKED:
+        orders.withdraw(state, job, order, reason)

@@ -1,0 +1,25 @@
+"""Which training of which program: only the one that wrote a checkpoint may load it.
+
+One job may run several programs, one program may train several times, and each process of a
+distributed training is one of its own.
+"""
+
+import os
+import sys
+
+
+def identity(kind: type, run: int) -> dict[str, object]:
+    """What is the same when the same command is run again; `run` counts the calls of sdk.run."""
+    return {
+        "program": _program(),
+        "arguments": sys.argv[1:],
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "run": run,
+        "rank": os.environ.get("RANK", ""),
+    }
+
+
+def _program() -> str:
+    """The script's real path; the whole command line of a program that has none (-c)."""
+    path: str | None = getattr(sys.modules["__main__"], "__file__", None)
+    return os.path.realpath(path) if path else " ".join(sys.orig_argv)
