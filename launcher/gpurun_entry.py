@@ -23,6 +23,9 @@ def _guarded() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, OSError) and _is_full(error):
+            _complain(f"cannot write the output: {error.strerror}; check where it goes")
+            return OWN
         if os.environ.get("GPURUN_DEBUG"):
             raise
         _complain(
@@ -30,6 +33,13 @@ def _guarded() -> int:
             "this should not happen: set GPURUN_DEBUG=1 to see where it does, and report it"
         )
         return OWN
+
+
+def _is_full(error: OSError) -> bool:
+    """Whether what was printed had no place; every other file is written with its own words."""
+    import errno
+
+    return error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _shadowed() -> int:

@@ -23,7 +23,7 @@ OLD_ZEROMQ = b"\x01\x00" + b"\x05\x00word"
         ("pause 99", 2, "there is no job 99; gpurun status lists the jobs"),
         ("resume nobody", 2, "there is no job named 'nobody'; gpurun status lists the jobs"),
         ("cancel 99", 2, "there is no job 99; gpurun status lists the jobs"),
-        ("why 99", 2, "there is no job '99'"),
+        ("why 99", 2, "there is no job 99"),
         ("--mem 6GiBs true", 2, "is not a size like 6GiB, 6G or 6144MiB"),
         ("--mem 101% true", 2, "is not a percentage from 1 to 100"),
         ("--util 0 true", 2, "is not a percentage from 1 to 100"),

@@ -104,3 +104,16 @@ def state_of(pid: int) -> str:
     """R, S, T, Z … of proc(5); empty when there is no such process."""
     found = process.read(pid)
     return found.state if found else ""
+
+
+def is_gone(pid: int) -> bool:
+    """Whether it has ended; an orphan is a zombie until init has seen that."""
+    return state_of(pid) in ("", "Z")
+
+
+def inside_job(launcher: int) -> dict[str, str]:
+    """What a program in job 3 of this launcher finds in its environment."""
+    found = process.read(launcher)
+    assert found
+    named = f"{launcher}:{found.start_time}"
+    return {"GPURUN_JOB": "3", "GPURUN_TOKEN": "t", "GPURUN_LAUNCHER": named}

@@ -3,7 +3,7 @@
 import os
 import time
 
-from tests.launcher.conftest import Start, ended, state_of
+from tests.launcher.conftest import Start, ended, is_gone
 from tests.launcher.coordinator_double import CoordinatorDouble
 
 from gpurun.protocol.messages import Spawned, Terminate
@@ -35,7 +35,7 @@ def test_a_job_that_does_not_is_killed_after_the_grace_with_all_its_tree(
     assert 0.25 < time.monotonic() - began < 3
     assert (exited.code, exited.request, exited.survivors) == (137, 0, ())
     with open(f"{folder}/pid", encoding="utf-8") as file:
-        assert state_of(int(file.read())) == ""
+        assert is_gone(int(file.read()))
     assert ended(command)[0] == 137
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import msgspec
 import pytest
-from tests.launcher.conftest import Start, ended
+from tests.launcher.conftest import Start, ended, inside_job
 from tests.launcher.coordinator_double import CoordinatorDouble
 from tests.launcher.statuses import device, job, status
 
@@ -15,6 +15,7 @@ from gpurun.protocol.messages import (
     AskWhy,
     Cancel,
     Done,
+    Hello,
     Pause,
     Problem,
     Resume,
@@ -72,7 +73,7 @@ def test_status_json_is_the_contracts_and_nothing_else(
     shown = status(devices=(device(0),), jobs=(job(3, name="\x1b"),))
     out = ask_status(start, coordinator, "--json", shown=shown)
     assert msgspec.json.decode(out, type=Status) == shown
-    assert set(msgspec.json.decode(out)) == {"coordinator", "devices", "jobs"}
+    assert set(msgspec.json.decode(out)) == {"coordinator", "devices", "jobs", "problem"}
 
 
 def why_reply() -> WhyReply:
@@ -178,9 +179,7 @@ def test_one_refusal_among_several_jobs_is_the_exit_code(
 def test_a_simulated_load_is_held_for_its_time(
     start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
 ) -> None:
-    inside = {
-        "GPURUN_JOB": "3",
-        "GPURUN_TOKEN": "t",
+    inside = inside_job(os.getpid()) | {
         "GPURUN_SOCKET": coordinator.path,
         "GPURUN_RUNTIME_DIR": "/nowhere",
         "CUDA_VISIBLE_DEVICES": "GPU-b,GPU-a",
@@ -232,4 +231,44 @@ def test_a_coordinator_that_ends_without_an_answer_is_named(
             125,
             "",
             "gpurun: error: the coordinator has ended; the next command starts it again\n",
+        )
+
+
+def test_ps_is_status(start: Start, coordinator: CoordinatorDouble) -> None:
+    command = start("ps", "--all")
+    assert coordinator.expect(AskStatus).everything
+    coordinator.send(StatusReply(status=status()))
+    assert ended(command)[:2] == (0, "no device is seen\n\nno jobs\n")
+
+
+def test_status_says_why_no_device_is_seen(start: Start, coordinator: CoordinatorDouble) -> None:
+    problem = "no NVIDIA driver; try GPURUN_DEVICES=sim:24GiB"
+    for devices in ((), (device(0),)):
+        shown = msgspec.structs.replace(status(devices=devices), problem=problem)
+        assert f"{problem}\n\nno jobs\n" in ask_status(start, coordinator, shown=shown)
+
+
+def test_a_question_is_for_whatever_devices_are_watched(
+    start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
+) -> None:
+    for said, devices in (({}, ""), ({"GPURUN_DEVICES": "sim:24GiB"}, "sim:24GiB")):
+        for words in (["status"], ["sim", "load", "--mem", "1GiB", "--seconds", "9"]):
+            coordinator.heard.clear()
+            start(*words, env=environment | said)
+            coordinator.expect(AskStatus if words == ["status"] else SimulateLoad)
+            assert isinstance(hello := coordinator.heard[0], Hello)
+            assert hello.devices == devices
+
+
+def test_an_output_that_cannot_be_written_is_said(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        command = start("status", stdout=full)
+        coordinator.expect(AskStatus)
+        coordinator.send(StatusReply(status=status()))
+        assert (command.wait(10), command.stderr.read() if command.stderr else "") == (
+            125,
+            "gpurun: error: cannot write the output: No space left on device; "
+            "check where it goes\n",
         )

@@ -113,3 +113,27 @@ def test_the_entry_needs_nothing_before_it_knows_whose_package_it_is() -> None:
     environment = os.environ | {"PYTHONPATH": folder}
     found = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert found.stdout == "2\n"  # itself and gc, which is built in
+
+
+def test_the_collector_of_garbage_rests_for_the_imports_only(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """A launcher may live for weeks."""
+    script = """
+import gc, sys, gpurun_entry
+from gpurun.launcher import link, watch
+def note(cls, name):
+    old = getattr(cls, name)
+    def noted(*arguments):
+        print(gc.isenabled(), file=sys.stderr)
+        return old(*arguments)
+    setattr(cls, name, noted)
+note(link.Link, "__init__")
+note(watch.Watch, "until_end")
+sys.argv = ["gpurun", "-q", "true"]
+gpurun_entry.main()
+"""
+    command = start("-c", script, program=sys.executable)
+    coordinator.admit()
+    coordinator.end()
+    assert ended(command) == (0, "", "False\nTrue\n")

@@ -6,10 +6,20 @@ import subprocess
 
 import msgspec
 import pytest
-from tests.launcher.conftest import GPURUN, Start, ended
+from tests.launcher.conftest import GPURUN, Start, ended, inside_job
 from tests.launcher.coordinator_double import CoordinatorDouble, boottime, grant
 
-from gpurun.protocol.messages import AskAgain, Ended, Exited, Spawned, SpawnFailed, Submit
+from gpurun.protocol.messages import (
+    AskAgain,
+    Ended,
+    Exited,
+    Hello,
+    Problem,
+    Spawned,
+    SpawnFailed,
+    Submit,
+    Terminate,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +73,13 @@ def test_the_job_gets_the_callers_environment_and_what_the_contract_adds(
     start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
 ) -> None:
     command = start("env", "-0", env=environment | {"MINE": "a b", "GPURUN_RESUME": "stale"})
+    launcher = inside_job(command.pid)["GPURUN_LAUNCHER"]
     submit = coordinator.admit(devices=("GPU-a", "GPU-b"), attempt=2)
     coordinator.end()
     lines = ended(command)[1].rstrip("\0").split("\0")
     seen = dict(line.split("=", 1) for line in lines)
     checkpoints = seen.pop("GPURUN_CHECKPOINT_DIR")
+    assert seen.pop("GPURUN_LAUNCHER") == launcher
     assert checkpoints.endswith(f"/checkpoints/{submit.uuid}")
     assert seen == environment | {
         "MINE": "a b",
@@ -80,15 +92,18 @@ def test_the_job_gets_the_callers_environment_and_what_the_contract_adds(
     }
 
 
-def test_a_job_without_a_device_keeps_the_callers_view_of_them(
+def test_a_job_without_a_device_sees_none(
     start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
 ) -> None:
-    visible = environment | {"CUDA_VISIBLE_DEVICES": "1, 3"}
-    command = start("--gpus", "0", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES", env=visible)
-    submit = coordinator.admit(devices=(), memory=0)
-    coordinator.end()
-    assert (submit.spec.gpus, submit.spec.only) == (0, ("1", "3"))
-    assert ended(command)[1] == "1, 3\n"
+    """An empty CUDA_VISIBLE_DEVICES hides every device; an unset one would show them all."""
+    for visible in ({}, {"CUDA_VISIBLE_DEVICES": "1, 3"}):
+        words = ("--gpus", "0", "sh", "-c", "echo =${CUDA_VISIBLE_DEVICES-unset}=")
+        command = start(*words, env=environment | visible)
+        submit = coordinator.admit(devices=(), memory=0)
+        coordinator.end()
+        assert submit.spec.gpus == 0
+        assert submit.spec.only == (("1", "3") if visible else None)
+        assert ended(command)[1] == "==\n"
 
 
 def test_the_checkpoint_folder_is_private_and_goes_when_nothing_lies_in_it(
@@ -103,12 +118,40 @@ def test_the_checkpoint_folder_is_private_and_goes_when_nothing_lies_in_it(
     assert os.path.isdir(os.path.dirname(folder))
 
 
-def test_a_checkpoint_outlives_the_job(start: Start, coordinator: CoordinatorDouble) -> None:
-    command = start("sh", "-c", "echo $GPURUN_CHECKPOINT_DIR; touch $GPURUN_CHECKPOINT_DIR/x")
-    coordinator.admit()
+@pytest.mark.parametrize(("code", "left"), [(0, []), (3, ["x"])])
+def test_checkpoints_go_with_a_job_that_has_finished_and_outlive_one_that_has_failed(
+    start: Start,
+    coordinator: CoordinatorDouble,
+    environment: dict[str, str],
+    code: int,
+    left: list[str],
+) -> None:
+    command = start("sh", "-c", f"touch $GPURUN_CHECKPOINT_DIR/x; exit {code}")
+    submit = coordinator.admit()
     coordinator.end()
-    folder = ended(command)[1].strip()
-    assert os.listdir(folder) == ["x"]
+    assert ended(command)[0] == code
+    assert checkpoints(environment, submit) == left
+
+
+def test_checkpoints_outlive_a_cancelled_job_whatever_its_exit_code(
+    start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
+) -> None:
+    """One that saves at SIGTERM ends with 0, and its owner may want to go on from there."""
+    script = "trap 'exit 0' TERM; touch $GPURUN_CHECKPOINT_DIR/x; echo go; while :; do read x; done"
+    command = start("sh", "-c", script)
+    submit = coordinator.admit()
+    assert command.stdout
+    assert command.stdout.readline() == "go\n"
+    coordinator.send(Terminate(job=1, grace=10.0))
+    assert coordinator.end().code == 0
+    ended(command)
+    assert checkpoints(environment, submit) == ["x"]
+
+
+def checkpoints(environment: dict[str, str], submit: Submit) -> list[str]:
+    """What lies in the job's folder, empty where there is none."""
+    folder = f"{environment['GPURUN_STATE_DIR']}/{os.uname().nodename}/checkpoints/{submit.uuid}"
+    return os.listdir(folder) if os.path.exists(folder) else []
 
 
 def test_what_is_spawned_is_named_by_pid_and_start_time(
@@ -284,3 +327,40 @@ def test_a_command_line_of_megabytes_is_shown_cut(
     command = coordinator.expect(Submit).spec.command
     assert command[-1] == "…"
     assert sum(map(len, command)) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("said", "devices"), [(None, "nvml"), ("", "nvml"), ("sim:24GiB", "sim:24GiB")]
+)
+def test_a_job_is_for_real_devices_unless_others_are_named(
+    start: Start,
+    coordinator: CoordinatorDouble,
+    environment: dict[str, str],
+    said: str | None,
+    devices: str,
+) -> None:
+    """A training must not land on the simulated device of a coordinator that happens to run."""
+    start("true", env=environment | ({} if said is None else {"GPURUN_DEVICES": said}))
+    coordinator.expect(Submit)
+    assert isinstance(hello := coordinator.heard[0], Hello)
+    assert hello.devices == devices
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_refusal_is_said_once_beside_a_running_job_and_not_to_who_wants_quiet(
+    start: Start, coordinator: CoordinatorDouble, quiet: bool
+) -> None:
+    """A coordinator of another version refuses each new connection."""
+    command = start(*["-q"][: int(quiet)], "sh", "-c", "read line", stdin=-1)
+    coordinator.admit()
+    coordinator.expect(Spawned)
+    coordinator.send(Problem(text="other devices"), Problem(text="other version"))
+    coordinator.send(Problem(text="other devices"), grant())  # answered when all were read
+    coordinator.expect(Spawned)
+    assert command.stdin
+    command.stdin.write("\n")
+    command.stdin.flush()
+    coordinator.end()
+    errors = [line for line in ended(command)[2].splitlines() if "error" in line]
+    both = ["gpurun: error: other devices", "gpurun: error: other version"]
+    assert errors == ([] if quiet else both)

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.launcher.conftest import Start, ended, state_of, wait_until
+from tests.launcher.conftest import Start, ended, is_gone, wait_until
 from tests.launcher.coordinator_double import CoordinatorDouble
 
 import gpurun_entry
@@ -50,7 +50,7 @@ def coordinator_main(folder: str, environment: dict[str, str]) -> Iterator[Write
     yield write
     if os.path.exists(f"{folder}/facts"):
         pid = int(facts(folder)[0][0])
-        if state_of(pid):
+        if not is_gone(pid):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -179,7 +179,7 @@ def test_a_running_launcher_starts_none_when_it_dies(
     assert command.stdout.readline() == "go\n"
     dead = int(facts(folder)[0][0])
     os.kill(dead, signal.SIGKILL)
-    wait_until(lambda: not state_of(dead))
+    wait_until(lambda: is_gone(dead))
     command.communicate("\n", timeout=10)
     assert command.returncode == 3
     assert int(facts(folder)[0][0]) == dead
@@ -211,7 +211,7 @@ def test_coordinator_start_status_and_stop(
     assert (code, out) == (0, f"{pid}\n")
     assert ended(start("coordinator", "start"))[1] == f"{pid}\n"
     assert ended(start("coordinator", "stop")) == (0, f"stopped {pid}\n", "")
-    assert state_of(int(pid)) in ("", "Z")
+    assert is_gone(int(pid))
 
 
 def test_coordinator_run_is_the_daemon_in_the_foreground(

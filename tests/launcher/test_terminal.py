@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.launcher.conftest import state_of, wait_until
+from tests.launcher.conftest import GPURUN, Start, state_of, wait_until
 from tests.launcher.coordinator_double import CoordinatorDouble, grant, waiting
 from tests.launcher.terminal import PROMPT, Terminal
 
-from gpurun.protocol.messages import Ended, EndTree, Exited, Leave, Spawned
+from gpurun.protocol.messages import Ended, EndTree, Exited, Leave, Spawned, Submit
 
 
 @pytest.fixture
@@ -226,3 +226,68 @@ def test_a_terminal_left_in_raw_mode_by_an_ended_tree_is_put_right(
     wait_until(lambda: os.path.exists(f"{folder}/after"))
     with open(f"{folder}/before") as before, open(f"{folder}/after") as after:
         assert before.read() == after.read()
+
+
+def test_a_terminal_of_another_session_neither_ends_a_paused_job_nor_a_waiting_one(
+    terminal: Terminal, coordinator: CoordinatorDouble
+) -> None:
+    """Under setsid(1) all three streams are a terminal that is not the launcher's own."""
+    script = "[ $GPURUN_ATTEMPT = 2 ] || exec sleep 60; exit 8"
+    terminal.type(f"setsid -w gpurun sh -c '{script}'\n")
+    coordinator.accept()
+    coordinator.send(waiting("needs more"), grant())
+    coordinator.expect(Spawned)
+    coordinator.send(EndTree(job=1, attempt=1, request=5))
+    coordinator.expect(Exited)
+    coordinator.send(waiting("paused"), grant(attempt=2))
+    assert coordinator.end().code == 8
+    terminal.expect(PROMPT)
+    assert terminal.exit_code() == 8
+
+
+def test_a_hung_up_terminal_does_not_end_a_paused_job(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    master, slave = os.openpty()
+    script = "[ $GPURUN_ATTEMPT = 2 ] || exec sleep 60; exit 8"
+    words = ("-c", f"trap '' HUP; exec setsid --ctty {GPURUN} sh -c '{script}'")
+    streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+    command = start(*words, program="sh", start_new_session=False, **streams)
+    os.close(slave)
+    coordinator.admit()
+    coordinator.expect(Spawned)
+    os.close(master)
+    coordinator.send(EndTree(job=1, attempt=1, request=5))
+    coordinator.expect(Exited)
+    coordinator.send(waiting("paused"), grant(attempt=2))
+    assert coordinator.end().code == 8
+    assert command.wait(10) == 8
+
+
+def test_a_hangup_reaches_the_job_of_a_launcher_that_leads_the_session(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    """The kernel tells nobody else that the terminal is gone: `ssh -t host gpurun …`."""
+    master, slave = os.openpty()
+    script = "trap 'exit 4' HUP; touch ready; while :; do sleep 0.02; done"
+    words = ("--ctty", GPURUN, "sh", "-c", script)
+    streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+    start(*words, program="setsid", start_new_session=False, **streams)
+    os.close(slave)
+    coordinator.admit()
+    wait_until(lambda: os.path.exists(f"{folder}/ready"))
+    os.close(master)
+    assert coordinator.end().code == 4
+
+
+def test_the_live_line_says_that_nobody_answers(
+    terminal: Terminal, coordinator: CoordinatorDouble
+) -> None:
+    coordinator.greets = False
+    terminal.type("gpurun true\n")
+    terminal.expect(f"\r\x1b[Kgpurun: waits 0:02: the coordinator (pid {coordinator.pid}) does")
+    coordinator.expect(Submit)  # on a connection that was given up
+    coordinator.greets = True
+    coordinator.admit()
+    assert "\r\x1b[K" in terminal.expect("gpurun: job 1 starts")
+    coordinator.end()

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.launcher.conftest import Start, ended
+from tests.launcher.conftest import Start, ended, inside_job
 
 
 @pytest.mark.parametrize(
@@ -15,12 +15,20 @@ from tests.launcher.conftest import Start, ended
         (["--time", "soon", "true"], 2, "'soon' is not a duration like 90s"),
         (["--gpus", "-1", "true"], 2, "-1 is not in the range"),
         (["--pause", "maybe", "true"], 2, "'maybe' is not one of"),
-        (["--bogus", "true"], 2, "no such option '--bogus'"),
-        (["--mem"], 2, "option '--mem' requires an argument"),
+        (["--zzz", "true"], 2, "no such option '--zzz'; gpurun --help shows what there is\n"),
+        (["status", "--zzz"], 2, "'--zzz'; gpurun status --help shows what there is\n"),
+        (["--mem"], 2, "'--mem' requires an argument; gpurun --help shows what there is\n"),
+        (["--mem", "1", "true"], 2, "'1' is not a size like 6GiB, 6G or 6144MiB"),
+        (["--name", "7", "true"], 2, "'7' would be taken for a job's number; add a letter\n"),
+        (["--name", "a\x1b[2J", "true"], 2, "holds a control character; leave it out\n"),
         (["--mem", "6GiB"], 2, "no command to run; try gpurun train.py"),
         (["status", "extra"], 2, "unexpected extra argument"),
-        (["pause"], 2, "missing argument 'JOB...'"),
-        (["coordinator", "restart"], 2, "no such command 'restart'"),
+        (["pause"], 2, "missing argument 'JOB...'; gpurun pause --help shows what"),
+        (
+            ["coordinator", "xyz"],
+            2,
+            "no such command 'xyz'; gpurun coordinator --help shows",
+        ),
         (["missing.py"], 127, "there is no script missing.py; check its path"),
         (["no-such-command"], 127, "there is no command no-such-command"),
         (["./no/such"], 127, "there is no command ./no/such"),
@@ -48,7 +56,7 @@ def test_a_script_runs_with_python_first_on_the_callers_path(
     start: Start, folder: str, environment: dict[str, str]
 ) -> None:
     """Not with gpurun's own: the virtualenv that is active is the one that has torch."""
-    bare = {"GPURUN_JOB": "3", "GPURUN_TOKEN": "t"}
+    bare = inside_job(os.getpid())
     for names in (["python3"], ["python3", "python"]):
         os.makedirs(f"{folder}/bin", exist_ok=True)
         for name in names:
@@ -75,7 +83,7 @@ def test_a_later_executable_on_the_path_wins_over_an_earlier_file_that_is_none(
     for name, mode in (("a", 0o644), ("b", 0o755)):
         os.mkdir(f"{folder}/{name}")
         _write(f"{folder}/{name}/tool", f"#!/bin/sh\necho {name}\n", mode)
-    inside = environment | {"GPURUN_JOB": "3", "GPURUN_TOKEN": "t"}
+    inside = environment | inside_job(os.getpid())
     both = {"PATH": f"{folder}/a:{folder}/b:/bin"}
     assert ended(start("tool", env=inside | both))[1] == "b\n"
     only = {"PATH": f"{folder}/a"}
@@ -133,7 +141,7 @@ def test_everything_after_the_command_is_the_commands(
     start: Start, environment: dict[str, str]
 ) -> None:
     """Also what looks like an option or a verb of gpurun's."""
-    inside = environment | {"GPURUN_JOB": "3", "GPURUN_TOKEN": "t"}
+    inside = environment | inside_job(os.getpid())
     for words in (
         ["-q", "echo", "--mem", "--", "status", "--help"],
         ["run", "-q", "echo", "--mem", "--", "status", "--help"],
@@ -147,3 +155,11 @@ def _write(path: str, text: str, mode: int) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     os.chmod(path, mode)
+
+
+@pytest.mark.parametrize("verb", ["coordinator", "sim"])
+def test_a_verb_that_needs_another_is_answered_with_help(start: Start, verb: str) -> None:
+    code, out, err = ended(start(verb))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Usage: gpurun {verb} ")
+    assert "\nCommands:\n" in err

@@ -11,6 +11,7 @@ from gpurun.protocol.messages import (
     EndTree,
     Exited,
     Leave,
+    Paused,
     Problem,
     Spawned,
     Submit,
@@ -125,3 +126,38 @@ def test_a_job_that_was_accepted_outlives_a_refusal(
     code, _, error = ended(command)
     assert code == 0
     assert "gpurun: error: the coordinator speaks protocol 2" in error
+
+
+def test_a_coordinator_that_does_not_answer_is_named(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    coordinator.greets = False
+    command = start("true")
+    assert command.stderr
+    named = f"gpurun: waits: the coordinator (pid {coordinator.pid}) does not answer\n"
+    assert command.stderr.readline() == named
+    coordinator.expect(Submit)  # on a connection that was given up
+    coordinator.greets = True
+    coordinator.accept()
+    coordinator.send(waiting("needs more"))
+    assert command.stderr.readline() == "gpurun: job 1 waits: needs more\n"
+    coordinator.send(grant())
+    coordinator.end()
+    assert ended(command)[0] == 0
+
+
+def test_what_the_line_of_a_pause_has_said_is_not_said_again(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """A hold that comes later, while the job waits for something else, is news."""
+    command = start("true")
+    coordinator.accept()
+    held = waiting("held by hand", code=ReasonCode.HELD)
+    paused = Paused(job=1, text="by hand; gpurun resume 1 lets it go on")
+    coordinator.send(paused, held, held, waiting("needs more"), held, grant())
+    coordinator.end()
+    assert ended(command)[2].splitlines()[:3] == [
+        "gpurun: job 1 paused by hand; gpurun resume 1 lets it go on",
+        "gpurun: job 1 waits: needs more",
+        "gpurun: job 1 waits: held by hand",
+    ]

@@ -34,7 +34,23 @@ def test_a_size_is_read_in_powers_of_1024_whatever_its_spelling(text: str, size:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "G", "-6G", "6X", "6ib", "6GiBs", "6 G B", "1e3", "0B", "0.4b", "1", "6144", "٣GiB", "1048576T"]
+    "text",
+    [
+        "",
+        "G",
+        "-6G",
+        "6X",
+        "6ib",
+        "6GiBs",
+        "6 G B",
+        "1e3",
+        "0B",
+        "0.4b",
+        "1",
+        "6144",
+        "٣GiB",
+        "1048576T",
+    ],
 )
 def test_what_is_no_size_is_refused_with_a_form_that_is(text: str) -> None:
     with pytest.raises(ValueError, match=r"try 6GiB|a size like 6GiB, 6G or 6144MiB"):

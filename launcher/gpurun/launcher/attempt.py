@@ -1,6 +1,7 @@
 """One attempt: check the lease, spawn, and watch until the end."""
 
 import errno
+import gc
 import os
 
 from gpurun.launcher import lines, process
@@ -37,6 +38,7 @@ def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
         lines.complain(f"cannot start {launch.order.program.path}: {error.strerror}")
         code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
         return SpawnFailed(job=grant.job, attempt=grant.attempt, code=code)
+    gc.enable()  # off since the start, for the imports; the launcher may live for weeks
     spawned = _describe(grant, main)
     _report(launch, spawned)
     launch.say(lines.started(grant))

@@ -27,7 +27,9 @@ class Conversation:
     """A connection to the coordinator, which is started when none runs."""
 
     def __init__(self) -> None:
-        self._link = Link(socket_path(os.environ), _find_coordinator())
+        # A question is for whatever coordinator runs, unless devices were named.
+        devices = os.environ.get("GPURUN_DEVICES", "")
+        self._link = Link(socket_path(os.environ), _find_coordinator(), devices)
 
     def __enter__(self) -> "Conversation":
         return self

@@ -4,6 +4,7 @@ import os
 import stat
 from typing import Any
 
+from gpurun.launcher.foreground import in_foreground
 from gpurun.launcher.tree import Tree, adopt_orphans
 
 
@@ -27,10 +28,8 @@ class Ground:
         adopt_orphans(False)
         if self._offset is not None:
             os.lseek(0, self._offset, os.SEEK_SET)
-        if self._terminal is not None and os.tcgetpgrp(0) == os.getpgrp():
-            import termios
-
-            termios.tcsetattr(0, termios.TCSADRAIN, self._terminal)
+        if self._terminal is not None and in_foreground(0):
+            _set_terminal(self._terminal)
 
 
 def why_not_again() -> str:
@@ -61,4 +60,16 @@ def _terminal_attributes() -> list[Any] | None:
         return None
     import termios
 
-    return termios.tcgetattr(0)
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:  # it was hung up just now
+        return None
+
+
+def _set_terminal(attributes: list[Any]) -> None:
+    import termios
+
+    try:
+        termios.tcsetattr(0, termios.TCSADRAIN, attributes)
+    except termios.error:  # it was hung up: nobody misses its attributes
+        return

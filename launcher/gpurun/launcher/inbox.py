@@ -4,6 +4,7 @@ The connection looks after itself here. A coordinator that has died, or does not
 for again for ever, at a slow pace, and is told all that the launcher knows.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import ceil
@@ -51,7 +52,9 @@ class Inbox:
 
     def connect(self, pid: int) -> None:
         """A fresh connection, with all that the launcher knows."""
-        self._link: Link | None = Link(self._path, pid, self._greeting())
+        # No job may land on a simulated device that nobody has named.
+        devices = os.environ.get("GPURUN_DEVICES") or "nvml"
+        self._link: Link | None = Link(self._path, pid, devices, self._greeting())
         self._due = now() + self._patience
         self.welcomed = False
 

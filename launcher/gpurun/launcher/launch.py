@@ -42,6 +42,9 @@ class Launch:
         self.patience = order.max_wait
         """Seconds that are left to wait; None once it has started, and for whoever waits."""
         self.submitted = now()
+        self.cancelled = False
+        """Whether the job was told to end."""
+        self._complaints: set[str] = set()
         self.inbox = Inbox(paths.socket, coordinator, Signals(), self._greeting)
 
     def _greeting(self) -> Iterator[Message]:
@@ -53,3 +56,9 @@ class Launch:
         """One of gpurun's own lines, unless they are not wanted."""
         if not self.order.quiet:
             lines.say(text)
+
+    def complain_once(self, text: str) -> None:
+        """An error line for what each new connection would say again."""
+        if text not in self._complaints:
+            self._complaints.add(text)
+            lines.complain(text)

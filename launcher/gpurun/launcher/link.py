@@ -20,13 +20,12 @@ FLUSH_DEADLINE = 500
 class Link:
     """A DEALER socket and a pidfd of the process behind it."""
 
-    def __init__(self, path: str, pid: int, greeting: Iterable[Message] = ()) -> None:
+    def __init__(self, path: str, pid: int, devices: str, greeting: Iterable[Message] = ()) -> None:
         self.pid = pid
         self.pidfd = open_pidfd(pid)
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.connect(f"ipc://{path}")
-        devices = os.environ.get("GPURUN_DEVICES", "")
         self.send(Hello(protocol=PROTOCOL, version=VERSION, devices=devices))
         for message in greeting:
             self.send(message)

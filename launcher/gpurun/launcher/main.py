@@ -84,7 +84,18 @@ def run_command_line(arguments: Sequence[str]) -> int:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
         text = " ".join(error.format_message().split())
-        return _complain(text[:1].lower() + text[1:], error.exit_code)
+        return _complain(
+            text[:1].lower() + text[1:].removesuffix(".") + _cure(error), error.exit_code
+        )
+
+
+def _cure(error: click.ClickException) -> str:
+    """Where the right form is shown; a value that cannot be read has been told already."""
+    told = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+    if told or not isinstance(error, click.UsageError) or "--help" in error.message:
+        return ""
+    verb = error.ctx.command_path.removesuffix(" run") if error.ctx else "gpurun"
+    return f"; {verb} --help shows what there is"
 
 
 def _complain(text: str, code: int) -> int:

@@ -16,8 +16,22 @@ def paths(environment: Mapping[str, str]) -> Paths:
 
 
 def enclosing_job(environment: Mapping[str, str]) -> str:
-    """The number of the job in which this process runs; empty outside of any."""
-    return environment.get("GPURUN_JOB", "") if environment.get("GPURUN_TOKEN") else ""
+    """The number of the job in which this process runs; empty outside of any.
+
+    What the job has left running (a tmux server) keeps its environment for ever, so that is
+    believed only while the launcher lives.
+    """
+    job = environment.get("GPURUN_JOB", "") if environment.get("GPURUN_TOKEN") else ""
+    return job if job and _lives(environment.get("GPURUN_LAUNCHER", "")) else ""
+
+
+def _lives(launcher: str) -> bool:
+    """Whether that very process, PID:START_TIME, is still there."""
+    from gpurun.launcher import process
+
+    pid, _, start_time = launcher.partition(":")
+    found = process.read(int(pid)) if pid.isdecimal() else None
+    return found is not None and str(found.start_time) == start_time
 
 
 def socket_path(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Sizes, shares, durations and priorities as types of click options."""
+"""Sizes, shares, durations, priorities and names as types of click options."""
 
 from collections.abc import Callable
 
@@ -29,3 +29,17 @@ MEMORY = _reader("parse_memory")
 PERCENT = _reader("parse_percent")
 DURATION = _reader("parse_duration")
 PRIORITY = _reader("parse_priority")
+
+
+def NAME(value: object) -> object:  # noqa: N802 - a type, as the others are
+    """A job's name: one that can be told from a job's number, and shown."""
+    if isinstance(value, str) and value.strip().isdigit():
+        raise click.BadParameter(f"{value!r} would be taken for a job's number; add a letter")
+    if isinstance(value, str) and any(map(_is_control, value)):
+        raise click.BadParameter(f"{value!r} holds a control character; leave it out")
+    return value
+
+
+def _is_control(letter: str) -> bool:
+    """Whether it is one of C0, DEL and C1."""
+    return letter < " " or "\x7f" <= letter <= "\x9f"

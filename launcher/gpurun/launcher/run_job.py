@@ -12,11 +12,15 @@ from gpurun.protocol.paths import Paths
 def run_job(order: Order, paths: Paths) -> int:
     """Run one job and return its exit code; raise Failure when it never ran."""
     checkpoints = paths.checkpoints(order.uuid)
+    finished = False
     _make_private(checkpoints)
     try:
-        return _wait_and_run(Launch(order, paths, ensure_coordinator(paths)))
+        launch = Launch(order, paths, ensure_coordinator(paths))
+        code = _wait_and_run(launch)
+        finished = code == 0 and not launch.cancelled
+        return code
     finally:
-        _remove_empty(checkpoints)
+        _remove(checkpoints, even_full=finished)
 
 
 def _wait_and_run(launch: Launch) -> int:
@@ -45,8 +49,12 @@ def _make_private(folder: str) -> None:
         ) from None
 
 
-def _remove_empty(folder: str) -> None:
+def _remove(folder: str, even_full: bool) -> None:
+    """Checkpoints of a job that has finished are of no more use; all others stay."""
     try:
         os.rmdir(folder)
     except OSError:  # it holds checkpoints
-        return
+        if even_full:
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)

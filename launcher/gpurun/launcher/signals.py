@@ -39,8 +39,12 @@ class Signal(msgspec.Struct, frozen=True):
 
     @property
     def from_terminal(self) -> bool:
-        """Whether the job in the same process group has got it too."""
-        return self.code == _FROM_KERNEL
+        """Whether the job in the same process group has got it too.
+
+        A hangup goes to the leader of the session alone, which the launcher is under `ssh -t`.
+        """
+        to_leader = self.number == signal.SIGHUP and os.getsid(0) == os.getpid()
+        return self.code == _FROM_KERNEL and not to_leader
 
 
 class Signals:

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Mapping
 
+from gpurun.launcher import process
 from gpurun.launcher.program import Program
 from gpurun.launcher.signals import RESTORED, Signals
 from gpurun.protocol.messages import Grant
@@ -37,16 +38,17 @@ def job_environment(
 ) -> dict[str, str]:
     """The caller's environment and what contract.md adds to it."""
     environment = {name: value for name, value in caller.items() if name != "GPURUN_RESUME"}
+    own = process.read(os.getpid())
     environment |= {
         "GPURUN_JOB": str(grant.job),
         "GPURUN_SOCKET": socket,
         "GPURUN_TOKEN": grant.token,
         "GPURUN_ATTEMPT": str(grant.attempt),
         "GPURUN_CHECKPOINT_DIR": checkpoints,
+        "GPURUN_LAUNCHER": f"{own.pid}:{own.start_time}" if own else "",
+        "CUDA_VISIBLE_DEVICES": ",".join(grant.devices),  # an empty one hides every device
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     }
-    if grant.devices:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(grant.devices)
-        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     if grant.resume:
         environment["GPURUN_RESUME"] = grant.resume
     return environment

@@ -20,7 +20,9 @@ def status_table(status: Status) -> str:
     devices = [_device_row(device) for device in status.devices]
     places = {device.uuid: str(device.index) for device in status.devices}
     jobs = [_job_row(job, places) for job in status.jobs]
-    above = _aligned([_DEVICE_HEADER, *devices]) if devices else ["no device is seen"]
+    above = _aligned([_DEVICE_HEADER, *devices]) if devices else []
+    if status.problem or not devices:
+        above.append(clean(status.problem or "no device is seen"))
     below = _aligned([_JOB_HEADER, *jobs]) if jobs else ["no jobs"]
     return "\n".join([*above, "", *below])
 

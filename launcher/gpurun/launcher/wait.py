@@ -5,14 +5,15 @@ from gpurun.launcher.coordinator_start import ensure_coordinator
 from gpurun.launcher.failure import CANCELLED, NOT_ADMITTED, Failure
 from gpurun.launcher.inbox import Event, Lost
 from gpurun.launcher.launch import Launch
-from gpurun.launcher.lines import complain
 from gpurun.launcher.signals import ENDING, STOPS, Signal
 from gpurun.launcher.waiting_line import WaitingLine
+from gpurun.protocol.job import ReasonCode
 from gpurun.protocol.messages import (
     Accepted,
     Ended,
     Grant,
     Leave,
+    Message,
     Paused,
     Problem,
     Terminate,
@@ -21,6 +22,8 @@ from gpurun.protocol.messages import (
 
 ANSWER_DEADLINE = 5.0
 """Seconds in which a coordinator must give a reason to whoever does not want to wait."""
+SILENCE = 2.0
+"""Seconds without an answer after which that is said."""
 
 
 class Wait:
@@ -35,6 +38,11 @@ class Wait:
         )
         self._why = "the coordinator does not answer"
         self._line = WaitingLine()
+        self._silent_at: float | None = now() + SILENCE
+        """When it is said that nobody answers; None once somebody has."""
+        self._pause_said = False
+        """Whether the last line was that of a pause."""
+        self._silence_said = False
         self._grant: Grant | None = None
 
     def grant(self) -> Grant:
@@ -47,9 +55,12 @@ class Wait:
         return self._grant
 
     def _next_tick(self) -> float | None:
-        return min((at for at in (self._give_up, self._line.due) if at is not None), default=None)
+        ticks = (self._give_up, self._silent_at, self._line.due)
+        return min((at for at in ticks if at is not None), default=None)
 
     def _react(self, event: Event | None) -> None:
+        if isinstance(event, Message):
+            self._on_answer()
         match event:
             case None:
                 self._on_tick()
@@ -75,26 +86,41 @@ class Wait:
         if not self._launch.job:
             raise Failure(event.text, event.code)
         self._line.erase()
-        complain(event.text)
+        self._launch.complain_once(event.text)
 
     def _on_tick(self) -> None:
         if self._give_up is not None and now() >= self._give_up:
             self._not_admitted()
+        if self._silent_at is not None and now() >= self._silent_at:
+            self._on_silence()
         self._line.draw()
+
+    def _on_answer(self) -> None:
+        if self._silence_said:
+            self._line.forget()
+        self._silent_at, self._silence_said = None, False
+
+    def _on_silence(self) -> None:
+        self._silent_at, self._silence_said = None, True
+        if not self._launch.order.quiet:
+            self._line.show_silence(self._launch.job, self._inbox.coordinator)
 
     def _on_waiting(self, event: Waiting) -> None:
         self._launch.job, self._launch.end = event.job, None
         self._why = event.reason.text
         if self._launch.patience == 0:
             self._not_admitted()
-        if not self._launch.order.quiet:
+        # "Held by hand" right after "paused by hand" would say the same thing twice.
+        self._pause_said = self._pause_said and event.reason.code is ReasonCode.HELD
+        if not (self._launch.order.quiet or self._pause_said):
             self._line.show(event)
 
     def _on_paused(self, event: Paused) -> None:
         self._launch.end = None
         if event.text:
-            self._line.erase()
+            self._line.forget()
             self._launch.say(f"job {event.job} paused {event.text}")
+            self._pause_said = True
 
     def _on_signal(self, event: Signal) -> None:
         if event.number in ENDING:
@@ -110,6 +136,7 @@ class Wait:
         self._inbox.signals.release()
         try:
             self._inbox.connect(ensure_coordinator(self._launch.paths))
+            self._silent_at = now() + SILENCE
         finally:
             self._inbox.signals.hold()
 

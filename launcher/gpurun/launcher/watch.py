@@ -8,7 +8,7 @@ A job ends with its main process; what outlives it is reported, unless the tree 
 import os
 import signal
 
-from gpurun.launcher import lines, process
+from gpurun.launcher import process
 from gpurun.launcher.clock import now
 from gpurun.launcher.ground import Ground
 from gpurun.launcher.inbox import Event
@@ -78,7 +78,12 @@ class Watch:
             case Grant(attempt=self._spawned.attempt):
                 self._launch.inbox.send(self._spawned)
             case Problem():
-                lines.complain(event.text)
+                self._on_problem(event)
+
+    def _on_problem(self, event: Problem) -> None:
+        """The job does not suffer from it, so that it is no error to whoever wants quiet."""
+        if not self._launch.order.quiet:
+            self._launch.complain_once(event.text)
 
     # --- signals
 
@@ -122,6 +127,7 @@ class Watch:
         self._kill()
 
     def _on_terminate(self, event: Terminate) -> None:
+        self._launch.cancelled = True
         kill_at = now() + event.grace
         self._kill_at = min(kill_at, self._kill_at or kill_at)
         send_signal(self._main, signal.SIGTERM)

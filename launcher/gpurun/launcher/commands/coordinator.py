@@ -5,8 +5,10 @@ import sys
 
 import click
 
+from gpurun.launcher.family import Family
 
-@click.group(short_help="Start, stop and watch the daemon by hand.")
+
+@click.group(cls=Family, short_help="Start, stop and watch the daemon by hand.")
 def command() -> None:
     """The daemon that watches the devices; the first gpurun starts it by itself."""
 

@@ -3,8 +3,9 @@
 import os
 
 import click
+from click.core import ParameterSource
 
-from gpurun.launcher.quantities import DURATION, MEMORY, PERCENT, PRIORITY
+from gpurun.launcher.quantities import DURATION, MEMORY, NAME, PERCENT, PRIORITY
 
 
 @click.command(
@@ -45,7 +46,7 @@ from gpurun.launcher.quantities import DURATION, MEMORY, PERCENT, PRIORITY
     metavar="auto|exit|never",
     help="How it may be asked to step aside (default auto).",
 )
-@click.option("--name", metavar="NAME", help="Shown in place of the command.")
+@click.option("--name", type=NAME, metavar="NAME", help="Shown in place of the command.")
 @click.option(
     "--max-wait", type=DURATION, metavar="DURATION", help="Give up with exit code 75 after this."
 )
@@ -67,9 +68,21 @@ def command(words: tuple[str, ...], **options: object) -> int:
     if job := enclosing_job(os.environ):
         from gpurun.launcher.nested import run_inside
 
-        return run_inside(job, program, quiet=bool(options["quiet"]))
+        return run_inside(job, program, _given(), quiet=bool(options["quiet"]))
     from gpurun.launcher.order import make_order
     from gpurun.launcher.places import paths
     from gpurun.launcher.run_job import run_job
 
     return run_job(make_order(words, program, options), paths(os.environ))
+
+
+def _given() -> list[str]:
+    """The options on the command line that ask for something."""
+    context = click.get_current_context()
+    return [
+        option.opts[-1]
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and option.name not in (None, "quiet")
+        and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]

@@ -4,10 +4,11 @@ import os
 
 import click
 
+from gpurun.launcher.family import Family
 from gpurun.launcher.quantities import DURATION, PERCENT, SIZE
 
 
-@click.group(short_help="Programs for simulated devices.")
+@click.group(cls=Family, short_help="Programs for simulated devices.")
 def command() -> None:
     """Try gpurun on a machine with no GPU: GPURUN_DEVICES=sim:2x24GiB."""
 

@@ -3,6 +3,7 @@
 from gpurun.protocol.status import JobStory, StoryEntry
 
 SHOWN = {
+    # In the order of cause and effect.
     "submitted": "is submitted",
     "granted": "is admitted",
     "spawned": "starts",
@@ -22,7 +23,10 @@ def timeline_table(training: JobStory, light: JobStory) -> str:
     entries = [(e, "training") for e in training.entries] + [
         (e, "light task") for e in light.entries
     ]
-    entries.sort(key=lambda pair: pair[0].at)
+    order = list(SHOWN)  # what one event brought about has one instant
+    entries.sort(
+        key=lambda pair: (pair[0].at, order.index(pair[0].cause) if pair[0].cause in SHOWN else 0)
+    )
     start = entries[0][0].at
     lines = []
     for entry, who in entries:
