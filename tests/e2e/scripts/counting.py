@@ -18,7 +18,7 @@ SLOW = 0.02
 class Counting(sdk.Trainable):
     """A walk of random steps, so that one step lost or done twice shows at its end."""
 
-    def setup(self, config: dict[str, Any]) -> None:  # noqa: ARG002 - theirs
+    def setup(self, config: dict[str, Any]) -> None:
         seed(0)
         self.place = torch.zeros(8)
         self.done = 0

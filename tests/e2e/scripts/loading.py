@@ -32,7 +32,7 @@ class Noise(Dataset[torch.Tensor]):
 class Loading(sdk.Trainable):
     """A linear layer fitted to noise."""
 
-    def setup(self, config: dict[str, Any]) -> None:  # noqa: ARG002 - theirs
+    def setup(self, config: dict[str, Any]) -> None:
         seed(0)
         loader = DataLoader(Noise(), batch_size=2, shuffle=True, num_workers=2)
         self.data = sdk.batches(loader)
