@@ -38,6 +38,7 @@ def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
         lines.complain(f"cannot start {launch.order.program.path}: {error.strerror}")
         code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
         return SpawnFailed(job=grant.job, attempt=grant.attempt, code=code)
+    gc.freeze()  # what was imported stays: looking through it would cost every job some ms
     gc.enable()  # off since the start, for the imports; the launcher may live for weeks
     spawned = _describe(grant, main)
     _report(launch, spawned)
