@@ -19,6 +19,7 @@ from tests.coordinator.gpus.helpers import (
 )
 
 from gpurun.coordinator import processes
+from gpurun.coordinator.core.sample import OwnProcess
 
 PARENT = python(
     "import subprocess, sys\n"
@@ -37,6 +38,11 @@ def child() -> Iterator[Start]:
     """Start programs that are gone when the test is."""
     with programs() as start:
         yield start
+
+
+def owner(pid: int, roots: list[OwnProcess]) -> int | None:
+    """The job of one process, by a fresh look."""
+    return processes.Table(roots).owner(pid)
 
 
 def test_a_pid_and_its_start_time_name_one_process(child: Start) -> None:
@@ -117,17 +123,17 @@ def test_a_tree_belongs_to_the_job_at_its_top(child: Start) -> None:
     main, sibling = child(*PARENT), child()
     below = number(main)
     roots = [own(5, main.pid)]
-    assert processes.owner(main.pid, roots) == 5
-    assert processes.owner(below, roots) == 5
-    assert processes.owner(sibling.pid, roots) is None
-    assert processes.owner(os.getpid(), roots) is None
+    assert owner(main.pid, roots) == 5
+    assert owner(below, roots) == 5
+    assert owner(sibling.pid, roots) is None
+    assert owner(os.getpid(), roots) is None
 
 
 def test_the_nearest_root_is_the_owner(child: Start) -> None:
     """A launcher that is itself below another job's process starts a job of its own."""
     outer = child(*PARENT)
     inner = number(outer)
-    assert processes.owner(inner, [own(1, outer.pid), own(2, inner)]) == 2
+    assert owner(inner, [own(1, outer.pid), own(2, inner)]) == 2
 
 
 def test_what_a_main_process_leaves_behind_hangs_below_the_launcher(child: Start) -> None:
@@ -145,8 +151,8 @@ def test_what_a_main_process_leaves_behind_hangs_below_the_launcher(child: Start
     gone = own(3, 4194399, start_time=1)
     try:
         with_launcher = own(3, gone.pid, start_time=1, launcher=launcher.pid)
-        wait_until(lambda: processes.owner(orphan, [with_launcher]) == 3)
-        assert processes.owner(orphan, [gone]) is None
+        wait_until(lambda: owner(orphan, [with_launcher]) == 3)
+        assert owner(orphan, [gone]) is None
     finally:
         os.kill(orphan, signal.SIGKILL)
 
@@ -156,12 +162,12 @@ def test_with_no_launcher_the_group_tells(child: Start) -> None:
     main = child(process_group=0)
     beside, apart = child(process_group=main.pid), child()
     roots = [own(4, main.pid)]
-    assert processes.owner(beside.pid, roots) == 4
-    assert processes.owner(apart.pid, roots) is None
+    assert owner(beside.pid, roots) == 4
+    assert owner(apart.pid, roots) is None
     main.kill()
     main.wait()
     ended = [own(4, main.pid, start_time=roots[0].start_time)]
-    assert processes.owner(beside.pid, ended) == 4
+    assert owner(beside.pid, ended) == 4
 
 
 def test_the_group_of_a_dead_launcher_is_the_jobs(child: Start) -> None:
@@ -170,14 +176,14 @@ def test_the_group_of_a_dead_launcher_is_the_jobs(child: Start) -> None:
     main, beside = child(process_group=launcher.pid), child(process_group=launcher.pid)
     launcher.kill()
     launcher.wait()
-    assert processes.owner(beside.pid, [own(4, main.pid)]) == 4
+    assert owner(beside.pid, [own(4, main.pid)]) == 4
 
 
 def test_the_group_of_a_script_is_not_the_jobs(child: Start) -> None:
     """Where somebody else leads the group its other processes are foreign."""
     main, beside = child(), child()
-    assert processes.owner(main.pid, [own(4, main.pid)]) == 4
-    assert processes.owner(beside.pid, [own(4, main.pid)]) is None
+    assert owner(main.pid, [own(4, main.pid)]) == 4
+    assert owner(beside.pid, [own(4, main.pid)]) is None
 
 
 def test_a_recycled_pid_owns_nothing(child: Start) -> None:
@@ -185,8 +191,8 @@ def test_a_recycled_pid_owns_nothing(child: Start) -> None:
     stranger = child(*PARENT, process_group=0)
     below = number(stranger)
     roots = [own(6, stranger.pid, start_time=1)]
-    assert processes.owner(stranger.pid, roots) is None
-    assert processes.owner(below, roots) is None
+    assert owner(stranger.pid, roots) is None
+    assert owner(below, roots) is None
 
 
 def test_an_ancestor_in_common_is_read_once(monkeypatch: pytest.MonkeyPatch, child: Start) -> None:

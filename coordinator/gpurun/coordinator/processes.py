@@ -124,11 +124,6 @@ class Table:
         return 0 if led else found.group
 
 
-def owner(pid: int, roots: Sequence[OwnProcess]) -> int | None:
-    """Give the job to whose tree one process belongs; see `Table.owner`."""
-    return Table(roots).owner(pid)
-
-
 def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:

@@ -24,8 +24,6 @@ from gpurun.protocol.paths import Paths
 class HangingDevices:
     """A driver that answers when it is let."""
 
-    kind = "hanging"
-
     def __init__(self) -> None:
         self.answers = threading.Event()
 

@@ -2,14 +2,16 @@
 
 import pytest
 
-from gpurun.coordinator.gpus.choice import parse
+from gpurun.coordinator.gpus.choice import parse, same
+from gpurun.coordinator.gpus.nvml import NvmlDevices
+from gpurun.coordinator.gpus.simulated import SimulatedDevices
 from gpurun.protocol.quantity import GIB
 
 
 def test_the_driver_is_the_default() -> None:
     """Nothing and `nvml` mean the NVIDIA driver, which is not asked before it is opened."""
-    assert parse("", "file").kind == "nvml"
-    assert parse("nvml", "file").kind == "nvml"
+    assert isinstance(parse("", "file"), NvmlDevices)
+    assert isinstance(parse("nvml", "file"), NvmlDevices)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ def test_the_driver_is_the_default() -> None:
 def test_simulated_devices_have_a_number_and_a_size(text: str, count: int, size: int) -> None:
     """Sizes are read as everywhere; a device is named after its size."""
     devices = parse(text, "/nonexistent/simulation.json")
-    assert devices.kind == "sim"
+    assert isinstance(devices, SimulatedDevices)
     assert [device.total for device in devices.sample(())] == [size] * count
 
 
@@ -33,3 +35,20 @@ def test_what_is_malformed_is_said_in_one_line(text: str) -> None:
     assert repr(text) in str(error.value)
     assert "GiB" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("sim:24GiB", "sim:1x24G", True),
+        ("SIM:2x16G", "sim:2x16384MiB", True),
+        ("", "nvml", True),
+        ("sim:24GiB", "sim:2x24GiB", False),
+        ("sim:24GiB", "sim:16GiB", False),
+        ("nvml", "sim:24GiB", False),
+        ("nonsense", "nvml", False),
+    ],
+)
+def test_two_texts_are_compared_by_what_they_mean(one: str, other: str, equal: bool) -> None:
+    """A launcher is not turned away for having written the same devices in another way."""
+    assert same(one, other) is equal

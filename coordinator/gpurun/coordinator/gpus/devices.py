@@ -13,9 +13,6 @@ class DevicesError(Exception):
 class Devices(Protocol):
     """The devices of this machine. One thread opens, samples and closes them."""
 
-    kind: str
-    """`nvml` or `sim`."""
-
     def open(self) -> None:
         """Make them ready to be sampled; raise DevicesError where that cannot be."""
 

@@ -46,8 +46,6 @@ class _Unit(msgspec.Struct):
 class NvmlDevices:
     """The GPUs of this machine."""
 
-    kind = "nvml"
-
     def __init__(self) -> None:
         self._units: list[_Unit] = []
         self._nvml: Any = None

@@ -31,8 +31,6 @@ class _Holding(msgspec.Struct, frozen=True):
 class SimulatedDevices:
     """Equal devices whose memory is counted, not held; any thread may call it."""
 
-    kind = "sim"
-
     def __init__(self, count: int, memory: int, file: str) -> None:
         self._memory = memory
         self._uuids = [f"SIM-00000000-0000-0000-0000-{index:012}" for index in range(count)]
