@@ -5,6 +5,8 @@ import os
 import sys
 
 OWN, INTERRUPTED = 125, 130
+POSTPONED = ("inspect", "json", "random", "textwrap")
+"""What click, msgspec and pyzmq import at once and need on other paths than ours, or never."""
 
 
 def main() -> None:
@@ -12,9 +14,28 @@ def main() -> None:
     gc.disable()  # imports make nothing to collect, and looking for it costs them 4 ms
     # msgspec falls back on typing for the names that it wants of this: 3 ms of every start.
     sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
+    for name in POSTPONED:
+        _postpone(name)
     code = _guarded()
     # Descriptors and locks go with the process; tearing the interpreter down costs 7 ms more.
     os._exit(code if _flush() else code or OWN)
+
+
+def _postpone(name: str) -> None:
+    """Let a module be imported when something in it is first asked for; PEP 562."""
+    from importlib import import_module
+    from types import ModuleType
+
+    if name in sys.modules:
+        return
+
+    def load(attribute: str) -> object:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(import_module(name), attribute)
+
+    stand_in = sys.modules[name] = ModuleType(name)
+    stand_in.__getattr__ = load  # type: ignore[method-assign]
 
 
 def _guarded() -> int:

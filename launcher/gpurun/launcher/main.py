@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from gpurun.launcher import commands
+from gpurun.launcher.option import Option, help_option
 from gpurun.protocol.version import VERSION
 
 _OWN_OPTIONS = ("--help", "--version")
@@ -62,7 +63,8 @@ def verbs() -> set[str]:
 
 
 @click.group(cls=Gpurun, no_args_is_help=False, subcommand_metavar="")
-@click.version_option(VERSION, prog_name="gpurun", message="%(prog)s %(version)s")
+@click.version_option(VERSION, prog_name="gpurun", message="%(prog)s %(version)s", cls=Option)
+@help_option
 def cli() -> None:
     """Run a GPU program when it is safe to start it, and let it wait until then."""
 

@@ -2,12 +2,13 @@
 
 import click
 
+from gpurun.launcher.option import option
 from gpurun.launcher.quantities import DURATION
 
 
 @click.command(short_help="End jobs, or take them out of the queue.")
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
-@click.option(
+@option(
     "--grace",
     type=DURATION,
     default=10.0,

@@ -2,9 +2,11 @@
 
 import click
 
+from gpurun.launcher.option import option
+
 
 @click.command(short_help="The main job on a simulated device, with real PyTorch training.")
-@click.option("--gpu", is_flag=True, help="Use the NVIDIA GPU of this machine.")
+@option("--gpu", is_flag=True, help="Use the NVIDIA GPU of this machine.")
 def command(gpu: bool) -> int:
     """A light task runs in the middle of a training, and the training goes on unharmed.
 

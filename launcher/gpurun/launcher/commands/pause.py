@@ -2,10 +2,12 @@
 
 import click
 
+from gpurun.launcher.option import option
+
 
 @click.command(short_help="Pause running jobs; hold queued ones.")
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
-@click.option("--no-wait", is_flag=True, help="Return at once.")
+@option("--no-wait", is_flag=True, help="Return at once.")
 def command(jobs: tuple[str, ...], no_wait: bool) -> int:
     """Pause running jobs and keep them paused until `gpurun resume`; hold queued ones.
 

@@ -5,6 +5,7 @@ import os
 import click
 from click.core import ParameterSource
 
+from gpurun.launcher.option import help_option, option
 from gpurun.launcher.quantities import DURATION, MEMORY, NAME, PERCENT, PRIORITY
 
 
@@ -12,47 +13,48 @@ from gpurun.launcher.quantities import DURATION, MEMORY, NAME, PERCENT, PRIORITY
     context_settings={"allow_interspersed_args": False},
     short_help="Run a command that is named like a verb.",
 )
-@click.option(
+@option(
     "--priority",
     type=PRIORITY,
     default=0,
     metavar="low|normal|high|INT",
     help="Place in the queue, -100..100; low is -50, normal 0, high 50.",
 )
-@click.option(
+@option(
     "--mem",
     type=MEMORY,
     metavar="SIZE",
     help="GPU memory on each device: 6GiB, 6G, 6144MiB or 25%.",
 )
-@click.option("--util", type=PERCENT, metavar="PERCENT", help="Utilisation of each device: 40.")
-@click.option(
+@option("--util", type=PERCENT, metavar="PERCENT", help="Utilisation of each device: 40.")
+@option(
     "--gpus",
     type=click.IntRange(min=0),
     default=1,
     metavar="N",
     help="Devices, all or nothing (default 1); 0 for none.",
 )
-@click.option(
+@option(
     "--time",
     type=DURATION,
     metavar="DURATION",
     help="What it will take, like 20min; it ends nothing.",
 )
-@click.option(
+@option(
     "--pause",
     type=click.Choice(["auto", "exit", "never"]),
     default="auto",
     metavar="auto|exit|never",
     help="How it may be asked to step aside (default auto).",
 )
-@click.option("--name", type=NAME, metavar="NAME", help="Shown in place of the command.")
-@click.option(
+@option("--name", type=NAME, metavar="NAME", help="Shown in place of the command.")
+@option(
     "--max-wait", type=DURATION, metavar="DURATION", help="Give up with exit code 75 after this."
 )
-@click.option("--no-wait", is_flag=True, help="Give up with exit code 75 rather than wait.")
-@click.option("-q", "--quiet", is_flag=True, help="None of gpurun's own lines.")
+@option("--no-wait", is_flag=True, help="Give up with exit code 75 rather than wait.")
+@option("-q", "--quiet", is_flag=True, help="None of gpurun's own lines.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGS]...")
+@help_option
 def command(words: tuple[str, ...], **options: object) -> int:
     """Run SCRIPT.py or COMMAND when it is safe, and wait until then.
 

@@ -5,6 +5,7 @@ import os
 import click
 
 from gpurun.launcher.family import Family
+from gpurun.launcher.option import option
 from gpurun.launcher.quantities import DURATION, PERCENT, SIZE
 
 
@@ -14,11 +15,9 @@ def command() -> None:
 
 
 @command.command(short_help="Occupy a simulated device.")
-@click.option("--mem", type=SIZE, required=True, metavar="SIZE", help="Memory to occupy: 5GiB.")
-@click.option(
-    "--util", type=PERCENT, default=0.0, metavar="PERCENT", help="Utilisation to cause: 40."
-)
-@click.option("--seconds", type=DURATION, required=True, metavar="S", help="How long to hold it.")
+@option("--mem", type=SIZE, required=True, metavar="SIZE", help="Memory to occupy: 5GiB.")
+@option("--util", type=PERCENT, default=0.0, metavar="PERCENT", help="Utilisation to cause: 40.")
+@option("--seconds", type=DURATION, required=True, metavar="S", help="How long to hold it.")
 def load(mem: int, util: float, seconds: float) -> int:
     """Occupy a simulated device, inside a job or, as an external process, outside of any.
 

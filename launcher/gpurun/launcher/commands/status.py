@@ -2,10 +2,12 @@
 
 import click
 
+from gpurun.launcher.option import option
+
 
 @click.command(short_help="Devices and jobs.")
-@click.option("--json", "as_json", is_flag=True, help="The same for programs.")
-@click.option("--all", "everything", is_flag=True, help="Ended jobs too.")
+@option("--json", "as_json", is_flag=True, help="The same for programs.")
+@option("--all", "everything", is_flag=True, help="Ended jobs too.")
 def command(as_json: bool, everything: bool) -> int:
     """Devices, and running, paused and waiting jobs with their reasons."""
     from gpurun.launcher.conversation import Conversation

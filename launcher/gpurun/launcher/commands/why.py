@@ -2,10 +2,12 @@
 
 import click
 
+from gpurun.launcher.option import option
+
 
 @click.command(short_help="Why a job waits, and its story.")
 @click.argument("job")
-@click.option("--json", "as_json", is_flag=True, help="The job and its story for programs.")
+@option("--json", "as_json", is_flag=True, help="The job and its story for programs.")
 def command(job: str, as_json: bool) -> int:
     """Why JOB waits, device by device, and what has happened to it so far."""
     from gpurun.launcher.conversation import Conversation
