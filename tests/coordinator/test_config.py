@@ -34,6 +34,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     assert msgspec.to_builtins(found) == {
         "limits": {"memory": 0.9, "utilization": 0.9, "headroom": 512 * MIB},
         "pause": {"enabled": True, "deadline": 60.0, "min_run": 600.0, "max_paused": 3600.0},
+        "queue": {"ageing": 300.0, "drain_after": 600.0},
         "monitor": {"interval": 1.0, "window": 10.0},
         "estimate": {"unknown": 0.25},
     }
@@ -53,6 +54,9 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         deadline = "90s"
         min_run = "5min"
         max_paused = "1.5h"
+        [queue]
+        ageing = "1min"
+        drain_after = "1h"
         [monitor]
         interval = "500ms"
         window = "20s"
@@ -63,6 +67,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     assert msgspec.to_builtins(found) == {
         "limits": {"memory": 0.8, "utilization": 1.0, "headroom": GIB},
         "pause": {"enabled": False, "deadline": 90.0, "min_run": 300.0, "max_paused": 5400.0},
+        "queue": {"ageing": 60.0, "drain_after": 3600.0},
         "monitor": {"interval": 0.5, "window": 20.0},
         "estimate": {"unknown": 0.5},
     }
@@ -80,7 +85,7 @@ def test_plain_numbers_are_seconds_and_bytes(tmp_path: Path) -> None:
         ("limits.memroy = 0.5", "[limits] memroy is not known; did you mean memory?"),
         ("[limit]\nmemory = 0.5", "[limit] is not known; did you mean limits?"),
         ("pause.xyzzy = 1", "known are enabled, deadline, min_run, max_paused"),
-        ("[xyzzy]", "known are limits, pause, monitor, estimate"),
+        ("[xyzzy]", "known are limits, pause, queue, monitor, estimate"),
         ("limits = 3", "limits = 3 is not a table; begin it with [limits]"),
         ("limits.memory = 90", "[limits] memory = 90: must be a share over 0 and up to 1"),
         ("limits.memory = 0", "must be a share"),
@@ -94,6 +99,7 @@ def test_plain_numbers_are_seconds_and_bytes(tmp_path: Path) -> None:
         ("pause.deadline = '60 parsecs'", "a duration like 90s"),
         ("pause.deadline = -1", "must be a duration like '60s'"),
         ("pause.max_paused = inf", "must be a duration like '60s'"),
+        ("queue.ageing = 0", "[queue] ageing = 0: must be more than nothing"),
         ("monitor.interval = 0", "must be at least 0.1 s"),
         ("monitor.window = []", "must be a duration"),
         ("limits.memory = ", "is not TOML"),

@@ -100,6 +100,12 @@ def _interval(value: object) -> float:
     return seconds
 
 
+def _ageing(value: object) -> float:
+    if (seconds := _duration(value)) <= 0:
+        raise ValueError("must be more than nothing, like '5min'")
+    return seconds
+
+
 def _switch(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")  # noqa: TRY004 - a value of the file
@@ -120,6 +126,7 @@ _KEYS: dict[str, dict[str, Callable[[object], object]]] = {
         "min_run": _duration,
         "max_paused": _duration,
     },
+    "queue": {"ageing": _ageing, "drain_after": _duration},
     "monitor": {"interval": _interval, "window": _duration},
     "estimate": {"unknown": _share},
 }

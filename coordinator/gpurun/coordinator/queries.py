@@ -107,6 +107,6 @@ def own_processes(state: State) -> tuple[OwnProcess, ...]:
             memory=max((held.memory for held in job.reservations), default=0),
             utilization=max((held.utilization for held in job.reservations), default=0.0),
         )
-        for job in state.jobs.values()
+        for job in state.jobs.active()
         if job.process is not None and job.charged
     )

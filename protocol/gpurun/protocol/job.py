@@ -86,6 +86,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """auto, exit or never."""
     only: tuple[str, ...] | None = None
     """The caller's own CUDA_VISIBLE_DEVICES: indices or UUIDs it restricts the job to."""
+    on: tuple[str, ...] | None = None
+    """The same as told by `--gpu`."""
+    share: bool = False
+    """Utilization does not hold it back beside its user's jobs and others that said so."""
+    after: tuple[str, ...] = ()
+    """Jobs, by number or name, that must have finished with 0 before it starts."""
     no_respawn: str = ""
     """Why the command cannot be run again from its first line; empty when it can."""
     pid: int = 0

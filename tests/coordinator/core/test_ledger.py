@@ -8,6 +8,7 @@ from tests.coordinator.core.world import World
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.job import Job, Reservation
+from gpurun.coordinator.core.jobs import Jobs
 from gpurun.coordinator.core.ledger import Charge, load_of
 from gpurun.coordinator.core.order import in_order
 from gpurun.coordinator.core.sample import DeviceSample, ProcessSample
@@ -59,7 +60,11 @@ def device(
 def test_a_charge_is_the_greater_of_reserved_and_seen() -> None:
     jobs = [job(1, 10), job(2, 30), job(3, 5)]
     load = load_of(device(50, (1, 20), (2, 20), (2, 5)), jobs, stale=False)
-    assert load.charges == {1: Charge(20, 0.25), 2: Charge(30, 0.25), 3: Charge(5, 0.25)}
+    assert load.charges == {
+        1: Charge(20, 0.25, owner=0),
+        2: Charge(30, 0.25, owner=0),
+        3: Charge(5, 0.25, owner=0),
+    }
     assert (load.charged_memory, load.charged_utilization) == (55, 0.75)
     assert load.external_memory == 5, "100 - 50 free - 45 seen of our own"
 
@@ -127,7 +132,7 @@ def test_a_stale_device_says_what_the_driver_said() -> None:
 
 
 def test_the_queue_is_ordered_by_priority_then_age_and_long_absence_goes_before_both() -> None:
-    """A second less of absence, a hold, or waiting for the first start is no such right."""
+    """Who has stepped aside for less goes before its equals only; who is held is not in it."""
     pausing, now = Pausing(max_paused=100.0), 1000.0
     urgent = msgspec.structs.replace(SPEC, priority=50)
     paused: dict[str, Any] = {"state": JobState.PAUSED}
@@ -138,4 +143,7 @@ def test_the_queue_is_ordered_by_priority_then_age_and_long_absence_goes_before_
         job(4, spec=urgent),
         job(5, since=900.0, **paused),
     ]
-    assert [found.id for found in in_order(jobs, pausing, now)] == [5, 4, 1, 2, 3]
+    known = Jobs(ageing=300.0)
+    for found in jobs:
+        known[found.id] = found
+    assert [found.id for found in in_order(known, pausing, now)] == [5, 4, 2, 1]

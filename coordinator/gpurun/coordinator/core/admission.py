@@ -8,7 +8,7 @@ ever on an idle device.
 
 import msgspec
 
-from gpurun.coordinator.core.job import Basis
+from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobSpec, ReasonCode
@@ -28,6 +28,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Which limit is in the way; None when the job may start here."""
     missing: float = 0.0
     """Bytes or share that must become free."""
+    shortfall: float = 0.0
+    """The same as a share of the device, of its memory or its time."""
 
     @property
     def fits(self) -> bool:
@@ -35,13 +37,27 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.code is None
 
 
-def judge(spec: JobSpec, load: Load, settings: Settings) -> Verdict:
+def judge(job: Job, load: Load, settings: Settings) -> Verdict:
     """Do the sum for one job on one device."""
-    need = _need(spec, load, settings)
-    basis = Basis.UNKNOWN if _told_memory(spec, load) is None else Basis.TOLD
-    code, missing = _obstacle(spec, load, need, settings)
-    return Verdict(
-        load=load, need=need, basis=basis, alone=load.idle, code=code, missing=max(0.0, missing)
+    need = _need(job, load, settings)
+    basis = Basis.UNKNOWN if _told_memory(job.spec, load) is None else Basis.TOLD
+    verdict = Verdict(load=load, need=need, basis=basis, alone=load.idle)
+    if not load.healthy:
+        return _blocked(verdict, ReasonCode.UNHEALTHY)
+    if load.stale:
+        return _blocked(verdict, ReasonCode.STALE)
+    return _memory_obstacle(job.spec, verdict, settings) or (
+        _utilization_obstacle(job, verdict, settings) or verdict
+    )
+
+
+def is_full(load: Load, settings: Settings) -> bool:
+    """Whether no job at all could start here: one limit leaves nothing."""
+    return (
+        not load.healthy
+        or load.stale
+        or memory_left(load, settings) <= 0
+        or utilization_left(load, settings) <= EPSILON
     )
 
 
@@ -71,8 +87,9 @@ def _told_memory(spec: JobSpec, load: Load) -> int | None:
     return spec.memory
 
 
-def _need(spec: JobSpec, load: Load, settings: Settings) -> Charge:
+def _need(job: Job, load: Load, settings: Settings) -> Charge:
     """What was told; else all that is left, but never less than the share that unknown asks for."""
+    spec = job.spec
     floor = settings.estimate.unknown
     memory = _told_memory(spec, load)
     if memory is None:
@@ -81,29 +98,48 @@ def _need(spec: JobSpec, load: Load, settings: Settings) -> Charge:
     if share is None:
         share = max(utilization_left(load, settings), floor)
     # Utilization is a duty cycle: a job that fills the device takes what an idle one offers.
-    return Charge(memory, min(share, settings.limits.utilization))
+    share = min(share, settings.limits.utilization)
+    return Charge(memory, share, owner=job.uid, shares=spec.share)
 
 
-def _obstacle(
-    spec: JobSpec, load: Load, need: Charge, settings: Settings
-) -> tuple[ReasonCode | None, float]:
-    if not load.healthy:
-        return ReasonCode.UNHEALTHY, 0.0
-    if load.stale:
-        return ReasonCode.STALE, 0.0
+def _memory_obstacle(spec: JobSpec, verdict: Verdict, settings: Settings) -> Verdict | None:
+    load, need = verdict.load, verdict.need.memory
     if load.idle:
-        return (ReasonCode.MEMORY, need.memory - load.free) if need.memory > load.free else _FITS
-    memory = need.memory - memory_left(load, settings)
-    if _told_memory(spec, load) is not None and need.memory > _shareable(load, settings):
-        return ReasonCode.WHOLE_DEVICE, memory
-    if memory > 0:
-        aside = memory <= load.set_aside_memory
-        return ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY, memory
-    share = need.utilization - utilization_left(load, settings)
-    if share > EPSILON:
-        aside = share <= load.set_aside_utilization + EPSILON
-        return ReasonCode.SET_ASIDE if aside else ReasonCode.UTILIZATION, share
-    return _FITS
+        missing = need - load.free
+        return _blocked(verdict, ReasonCode.MEMORY, missing, load.total) if missing > 0 else None
+    missing = need - memory_left(load, settings)
+    if _told_memory(spec, load) is not None and need > _shareable(load, settings):
+        return _blocked(verdict, ReasonCode.WHOLE_DEVICE, missing, load.total)
+    if missing <= 0:
+        return None
+    aside = missing <= load.set_aside_memory
+    code = ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY
+    return _blocked(verdict, code, missing, load.total)
 
 
-_FITS: tuple[ReasonCode | None, float] = (None, 0.0)
+def _utilization_obstacle(job: Job, verdict: Verdict, settings: Settings) -> Verdict | None:
+    load = verdict.load
+    if load.idle or may_share(job, load):
+        return None
+    missing = verdict.need.utilization - utilization_left(load, settings)
+    if missing <= EPSILON:
+        return None
+    aside = missing <= load.set_aside_utilization + EPSILON
+    return _blocked(verdict, ReasonCode.SET_ASIDE if aside else ReasonCode.UTILIZATION, missing)
+
+
+def may_share(job: Job, load: Load) -> bool:
+    """Whether utilization does not hold the job back here.
+
+    It said `--share`, and all who are here, or have a claim to be, are its user's or said it too.
+    """
+    if not job.spec.share or not load.foreign_users <= {job.user}:
+        return False
+    charges = (*load.charges.values(), *load.set_aside.values())
+    return all(charge.shares or charge.owner == job.uid for charge in charges)
+
+
+def _blocked(verdict: Verdict, code: ReasonCode, missing: float = 0.0, of: float = 1.0) -> Verdict:
+    missing = max(0.0, missing)
+    shortfall = missing / max(1.0, of)
+    return msgspec.structs.replace(verdict, code=code, missing=missing, shortfall=shortfall)

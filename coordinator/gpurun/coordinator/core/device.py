@@ -52,6 +52,11 @@ class Device:
         """Whether a compute process that is not ours is on it."""
         return any(p.job is None and p.compute for p in self.sample.processes)
 
+    @property
+    def foreign_users(self) -> frozenset[str | None]:
+        """Whose compute processes that are not ours are on it."""
+        return frozenset(p.user for p in self.sample.processes if p.job is None and p.compute)
+
     def jobs(self) -> frozenset[int]:
         """Own jobs that were seen on it."""
         return frozenset(p.job for p in self.sample.processes if p.job is not None)

@@ -65,6 +65,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     spec: JobSpec
     state: JobState = JobState.QUEUED
     held: bool = False
+    held_for: str = ""
+    """Why it is held, where that was not done by hand."""
+    after: tuple[int, ...] = ()
+    """Jobs that must finish before it may start."""
     stopped: bool = False
     """Its launcher let a lease lapse: no grant until it asks again."""
     grace: float | None = None
@@ -123,6 +127,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """Whether its tree was ended for the pause under way, and is not yet seen gone."""
         order = self.pause
         return self.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is in the queue and nothing but room keeps it there."""
+        return self.state.waits and not (self.held or self.stopped or self.after)
 
     @property
     def charged(self) -> bool:

@@ -35,7 +35,6 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
         trainings=(),
         unpausable="",
     )
-    state.reasons.pop(job.id, None)
     state.trainers.pop(job.id, None)
     state.forget_windows(job)
     state.send(state.launchers.get(job.id), grant_message(state, job))
@@ -76,6 +75,6 @@ def reclaim(state: State, job: Job) -> Job:
 
 def lapse_leases(state: State) -> None:
     """Take back the leases that stopped launchers have let run out."""
-    for job in list(state.live()):
+    for job in state.jobs.active():
         if job.lease is not None and state.now.boot >= job.lease + LEASE_SLACK:
             state.update(lapse(state, job, "its launcher is stopped"), stopped=True)

@@ -17,6 +17,10 @@ class Charge(msgspec.Struct, frozen=True):
 
     memory: int
     utilization: float
+    owner: int = -1
+    """The uid of its user."""
+    shares: bool = False
+    """Whether it does not mind who else computes here."""
 
 
 class Load(msgspec.Struct, kw_only=True):
@@ -29,6 +33,9 @@ class Load(msgspec.Struct, kw_only=True):
     health: str
     stale: bool
     foreign: bool
+    """Whether a compute process that is not ours is on it."""
+    foreign_users: frozenset[str | None]
+    """Whose those are; None where that cannot be read."""
     total: int
     free: int
     external_memory: int
@@ -90,7 +97,9 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
         for held in job.reservations:
             if held.device == sample.uuid:
                 memory = max(held.memory, device.observed(job.id) or 0)
-                charges[job.id] = Charge(memory, held.utilization)
+                charges[job.id] = Charge(
+                    memory, held.utilization, owner=job.uid, shares=job.spec.share
+                )
     return Load(
         device=sample.uuid,
         index=sample.index,
@@ -99,6 +108,7 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
         health=sample.health,
         stale=stale,
         foreign=device.foreign,
+        foreign_users=device.foreign_users,
         total=total,
         free=free,
         external_memory=_external(device, total - free, charges),

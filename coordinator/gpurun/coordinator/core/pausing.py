@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gpurun.coordinator.core.admission import judge
+from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.order import rank
-from gpurun.coordinator.core.placement import judge_all
 from gpurun.coordinator.core.settings import Settings
-from gpurun.protocol.job import JobSpec, JobState
+from gpurun.protocol.job import JobState
 
 
 class Relief(msgspec.Struct, frozen=True):
@@ -25,8 +24,15 @@ class Relief(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
 
 
+_NOBODY: frozenset[int] = frozenset()
+
+
 def relief_for(
-    blocked: Job, loads: Iterable[Load], jobs: Mapping[int, Job], settings: Settings, now: float
+    blocked: Job,
+    verdicts: Iterable[Verdict],
+    jobs: Mapping[int, Job],
+    settings: Settings,
+    now: float,
 ) -> Relief | None:
     """The least that must step aside for the blocked job; None when nothing would help.
 
@@ -35,10 +41,11 @@ def relief_for(
     if not settings.pause.enabled:
         return None
     options = []
-    for load in (verdict.load for verdict in judge_all(blocked.spec, loads, settings)):
-        victims = _victims_on(blocked, load, jobs, settings, now)
+    for verdict in verdicts:
+        load = verdict.load
+        victims = _NOBODY if verdict.fits else _victims_on(blocked, load, jobs, settings, now)
         if victims is not None:
-            fresh = sum(not _is_leaving(jobs[job]) for job in victims)
+            fresh = sum(not is_leaving(jobs[job]) for job in victims)
             options.append((fresh, len(victims), load.index, load.device, victims))
     if len(options) < max(1, blocked.spec.gpus):
         return None
@@ -46,16 +53,24 @@ def relief_for(
     return Relief(frozenset().union(*(o[4] for o in chosen)), tuple(o[3] for o in chosen))
 
 
+def can_be_asked(job: Job, settings: Settings, now: float) -> bool:
+    """Whether the scheduler may ask this job to step aside for anyone."""
+    return (
+        settings.pause.enabled
+        and job.state is JobState.RUNNING
+        and not is_leaving(job)
+        and can_exit(job) == ""
+        and not job.unpausable
+        and not job.cancelling
+        and (job.returned is None or now - job.returned >= settings.pause.min_run)
+    )
+
+
 def may_be_asked(job: Job, blocked: Job, settings: Settings, now: float) -> bool:
     """Whether the scheduler may ask this job to step aside for the blocked one."""
     return (
-        job.state is JobState.RUNNING
-        and not _is_leaving(job)
-        and can_exit(job) == ""
-        and not job.unpausable
-        and job.spec.priority < blocked.spec.priority
-        and not job.cancelling
-        and (job.returned is None or now - job.returned >= settings.pause.min_run)
+        job.spec.priority < blocked.spec.priority
+        and can_be_asked(job, settings, now)
         and _bearable(job, blocked, settings)
     )
 
@@ -80,7 +95,7 @@ def can_exit(job: Job) -> str:
     return ""
 
 
-def _is_leaving(job: Job) -> bool:
+def is_leaving(job: Job) -> bool:
     """Stepping aside already, or ended and not yet seen gone."""
     return job.state is JobState.PAUSING or job.left is not None
 
@@ -97,23 +112,25 @@ def _victims_on(
 ) -> frozenset[int] | None:
     """The least set of jobs on one device without which the blocked one would fit."""
     here = [jobs[job] for job in load.charges if job in jobs]
-    leaving = [job.id for job in here if _is_leaving(job)]
+    leaving = [job.id for job in here if is_leaving(job)]
     askable = [job for job in here if may_be_asked(job, blocked, settings, now)]
+    if not leaving and not askable:
+        return None
     askable.sort(key=rank, reverse=True)
     gone: list[int] = leaving
-    if not _fits(blocked.spec, load, gone, settings):
+    if not _fits(blocked, load, gone, settings):
         for job in askable:
             gone = [*gone, job.id]
-            if _fits(blocked.spec, load, gone, settings):
+            if _fits(blocked, load, gone, settings):
                 break
         else:
             return None
     for job_id in list(gone):
         fewer = [other for other in gone if other != job_id]
-        if _fits(blocked.spec, load, fewer, settings):
+        if _fits(blocked, load, fewer, settings):
             gone = fewer
     return frozenset(gone)
 
 
-def _fits(spec: JobSpec, load: Load, gone: list[int], settings: Settings) -> bool:
-    return judge(spec, load.without(frozenset(gone)), settings).fits
+def _fits(blocked: Job, load: Load, gone: list[int], settings: Settings) -> bool:
+    return judge(blocked, load.without(frozenset(gone)), settings).fits

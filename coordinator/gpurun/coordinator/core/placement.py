@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 
 from gpurun.coordinator.core.admission import Verdict, judge
+from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobSpec
 
 
-def judge_all(spec: JobSpec, loads: Iterable[Load], settings: Settings) -> list[Verdict]:
+def judge_all(job: Job, loads: Iterable[Load], settings: Settings) -> list[Verdict]:
     """The sum on each device that the job may use."""
-    return [judge(spec, load, settings) for load in loads if visible(spec, load.index, load.device)]
+    spec = job.spec
+    return [judge(job, load, settings) for load in loads if visible(spec, load.index, load.device)]
 
 
 def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
@@ -28,9 +30,9 @@ def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
     return sorted(fitting[: spec.gpus], key=lambda v: v.load.index)
 
 
-def nearest(verdicts: list[Verdict]) -> Verdict:
-    """The device that comes nearest to taking the job: for the reason that is shown."""
-    return min(verdicts, key=lambda v: (not v.load.healthy, v.missing, v.load.index))
+def nearness(verdict: Verdict) -> tuple[bool, float, int]:
+    """How far a device is from taking the job, as a key: the nearest is the least."""
+    return not verdict.load.healthy, verdict.shortfall, verdict.load.index
 
 
 def _room(verdict: Verdict) -> int:
@@ -39,8 +41,14 @@ def _room(verdict: Verdict) -> int:
 
 
 def visible(spec: JobSpec, index: int, uuid: str) -> bool:
-    """Whether the caller's own CUDA_VISIBLE_DEVICES lets the job see the device."""
-    return spec.only is None or any(
-        entry == str(index) or (not entry.isdigit() and uuid.startswith(entry))
-        for entry in spec.only
+    """Whether `--gpu` and the caller's own CUDA_VISIBLE_DEVICES let the job see the device."""
+    return all(
+        named(entries, index, uuid) for entries in (spec.only, spec.on) if entries is not None
+    )
+
+
+def named(entries: Iterable[str], index: int, uuid: str) -> bool:
+    """Whether any entry is the index or the beginning of the UUID, as CUDA reads them."""
+    return any(
+        entry == str(index) or (not entry.isdigit() and uuid.startswith(entry)) for entry in entries
     )

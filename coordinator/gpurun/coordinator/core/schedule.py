@@ -2,20 +2,28 @@
 
 The pass is a function of the state. In the order of the queue each job is admitted, or its need is
 set aside on the device that comes nearest, so that those behind it pass only into what is left.
+It ends where nothing is left: a blocked job's need is more than its device has, so that at most one
+for each device is looked at in vain.
 """
 
-from gpurun.coordinator.core import orders
-from gpurun.coordinator.core.admission import Verdict
+from collections.abc import Iterator
+
+from gpurun.coordinator.core import orders, telling
+from gpurun.coordinator.core.admission import Verdict, is_full, memory_left
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
+from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.order import in_order
-from gpurun.coordinator.core.pausing import relief_for
-from gpurun.coordinator.core.placement import choose, judge_all, nearest
+from gpurun.coordinator.core.pausing import can_be_asked, is_leaving, relief_for
+from gpurun.coordinator.core.placement import choose, judge_all, nearness
+from gpurun.coordinator.core.reasons import own_reason
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.words import blocked_text
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
-from gpurun.protocol.messages import Waiting
+
+FURTHER = 8
+"""Jobs behind the end of the pass that are looked at all the same, to say why they wait."""
 
 
 def schedule(state: State) -> None:
@@ -25,11 +33,11 @@ def schedule(state: State) -> None:
         return
     plan = Plan(state)
     plan.make()
+    state.reasons = {job.id: reason for job, reason in plan.blocked}
     for job, chosen in plan.grants:
         grant(state, job, chosen)
-    for ahead, job, reason in plan.blocked:
-        _tell(state, job, reason, ahead)
     _settle_pauses(state, plan.wanted)
+    telling.tell(state, [job for job, _ in plan.blocked])
 
 
 class Plan:
@@ -39,31 +47,70 @@ class Plan:
         self.state = state
         self.loads = loads_of(state)
         self.grants: list[tuple[Job, list[Verdict]]] = []
-        self.blocked: list[tuple[int, Job, WaitReason]] = []
-        """Who waits, with the number of jobs ahead in the queue."""
+        self.blocked: list[tuple[Job, WaitReason]] = []
+        """Who was looked at and waits, first in line first."""
         self.wanted: dict[int, list[int]] = {}
         """Jobs to pause, each with the waiting jobs that want it."""
 
     def make(self, until: Job | None = None) -> None:
         """Take the queue in order; stop before `until`, with the room that is left for it."""
-        queue = in_order(self.state.waiting(), self.state.settings.pause, self.state.now.boot)
-        for job in queue:
+        for job in self._line():
             if until is not None and job.id == until.id:
                 return
-            reason = _own_reason(self.state, job) or self._admit(job)
-            if reason is not None:
-                self.blocked.append((len(self.blocked), job, reason))
+            if own_reason(self.state, job) is None:
+                self._take(job)
 
-    def _admit(self, job: Job) -> WaitReason | None:
+    def _line(self) -> Iterator[Job]:
+        """The queue in order while there is any room; behind that only who may need none."""
+        state = self.state
+        yield from state.jobs.deviceless()
+        further, looked_at = FURTHER, set()
+        for job in in_order(state.jobs, state.settings.pause, state.now.boot):
+            if job.spec.gpus:
+                yield job
+            looked_at.add(job.id)
+            further -= self._is_full()
+            if not further:
+                break
+        for job in state.jobs.sharers():
+            if not self._has_memory():
+                return
+            if job.id not in looked_at:
+                yield job
+
+    def _is_full(self) -> bool:
+        """Whether nobody in the queue could start, nor be made room for."""
+        return all(self._has_no_room(load) for load in self.loads.values())
+
+    def _has_memory(self) -> bool:
+        """Whether anyone who does not mind who else computes could start."""
+        settings = self.state.settings
+        return any(load.healthy and memory_left(load, settings) > 0 for load in self.loads.values())
+
+    def _has_no_room(self, load: Load) -> bool:
+        state = self.state
+        if not is_full(load, state.settings):
+            return False
+        here = [state.jobs[job] for job in load.charges if job in state.jobs]
+        askable = {job.id for job in here if self._may_step_aside(job)}
+        return not askable or is_full(load.without(frozenset(askable)), state.settings)
+
+    def _may_step_aside(self, job: Job) -> bool:
+        state = self.state
+        return job.spec.priority < state.jobs.top_priority and (
+            is_leaving(job) or can_be_asked(job, state.settings, state.now.boot)
+        )
+
+    def _take(self, job: Job) -> None:
         """Give the job its devices, or say why it waits."""
-        verdicts = judge_all(job.spec, self.loads.values(), self.state.settings)
+        verdicts = judge_all(job, self.loads.values(), self.state.settings)
         chosen = choose(job.spec, verdicts)
         if chosen is None:
-            return self._block(job, verdicts)
+            self.blocked.append((job, self._block(job, verdicts)))
+            return
         for verdict in chosen:
             verdict.load.charges[job.id] = verdict.need
         self.grants.append((job, chosen))
-        return None
 
     def _block(self, job: Job, verdicts: list[Verdict]) -> WaitReason:
         state = self.state
@@ -74,23 +121,32 @@ class Plan:
         if not blocked:
             text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
             return WaitReason(ReasonCode.GPUS, text)
-        blocking = nearest(blocked)
-        reason = _reason(state, job, blocking, verdicts)
-        relief = relief_for(job, self.loads.values(), state.jobs, state.settings, state.now.boot)
+        reason = _reason(state, job, min(blocked, key=nearness), verdicts)
+        relief = relief_for(job, verdicts, state.jobs, state.settings, state.now.boot)
         for victim in relief.victims if relief else ():
             self.wanted.setdefault(victim, []).append(job.id)
-        self._set_aside(job, verdicts, relief.devices if relief else (blocking.load.device,))
+        aside = relief.devices if relief else self._to_drain(job, verdicts)
+        for verdict in verdicts:
+            if verdict.fits or verdict.load.device in aside:
+                verdict.load.set_aside[job.id] = verdict.need
         return reason
 
-    def _set_aside(self, job: Job, verdicts: list[Verdict], devices: tuple[str, ...]) -> None:
-        for verdict in verdicts:
-            if verdict.fits or verdict.load.device in devices:
-                verdict.load.set_aside[job.id] = verdict.need
+    def _to_drain(self, job: Job, verdicts: list[Verdict]) -> tuple[str, ...]:
+        """The devices that others are kept from, beside those on which the job fits already.
+
+        Only the nearest at first; all that a gang needs when it has waited for long, or single
+        jobs could pass it for ever.
+        """
+        blocked = sorted((v for v in verdicts if not v.fits), key=nearness)
+        waited = job.waited + self.state.now.boot - job.since
+        drains = waited >= self.state.settings.queue.drain_after
+        lacking = job.spec.gpus - (len(verdicts) - len(blocked))
+        return tuple(v.load.device for v in blocked[: lacking if drains else 1])
 
 
 def _settle_pauses(state: State, wanted: dict[int, list[int]]) -> None:
     """Ask whom this pass wants; renew or withdraw what earlier passes asked."""
-    for job in list(state.jobs.values()):
+    for job in state.jobs.active():
         waiters = tuple(wanted.get(job.id, ()))
         order = job.pause
         if job.state is JobState.RUNNING and waiters and job.left is None:
@@ -114,15 +170,6 @@ def _waits_for_hellos(state: State) -> bool:
     return bool(state.expected)
 
 
-def _own_reason(state: State, job: Job) -> WaitReason | None:
-    """Why the job would wait on an empty machine too."""
-    if job.held:
-        return WaitReason(ReasonCode.HELD, f"held by hand; gpurun resume {job.id} lets it go on")
-    if job.stopped or job.id not in state.launchers:
-        return WaitReason(ReasonCode.STOPPED, "its launcher is stopped; fg in its shell")
-    return None
-
-
 def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) -> WaitReason:
     code, text = blocking.code, blocked_text(state, blocking)
     if job.spec.gpus > 1:
@@ -136,17 +183,3 @@ def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) 
         missing=blocking.missing,
         holders=tuple(blocking.load.charges),
     )
-
-
-def _tell(state: State, job: Job, reason: WaitReason, ahead: int) -> None:
-    known = state.reasons.get(job.id)
-    if known is not None and _sounds_like(known[0], reason) and known[1] == ahead:
-        return
-    state.reasons[job.id] = (reason, ahead)
-    message = Waiting(job=job.id, reason=reason, ahead=ahead)
-    state.send(state.launchers.get(job.id), message)
-
-
-def _sounds_like(one: WaitReason, other: WaitReason) -> bool:
-    """Whether a person would hear no difference: the bytes that are missing change all the time."""
-    return (one.code, one.text) == (other.code, other.text)

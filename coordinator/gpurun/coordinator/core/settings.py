@@ -32,6 +32,15 @@ class Pausing(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which a paused job heads the queue."""
 
 
+class Queueing(msgspec.Struct, frozen=True, kw_only=True):
+    """Who goes next."""
+
+    ageing: float = 300.0
+    """Seconds of waiting that count as much as one step of priority."""
+    drain_after: float = 600.0
+    """Seconds after which a job that waits for several devices keeps others from all of them."""
+
+
 class Monitoring(msgspec.Struct, frozen=True, kw_only=True):
     """How the devices are watched."""
 
@@ -53,5 +62,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     limits: Limits = Limits()
     pause: Pausing = Pausing()
+    queue: Queueing = Queueing()
     monitor: Monitoring = Monitoring()
     estimate: Estimating = Estimating()

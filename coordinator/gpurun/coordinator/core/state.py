@@ -13,9 +13,10 @@ from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.effects import Effect, Record, Sample, Send
 from gpurun.coordinator.core.events import Event, Instant, Peer
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.jobs import Jobs
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.core.transitions import Trigger, next_state
-from gpurun.protocol.job import JobState, WaitReason
+from gpurun.protocol.job import JobState, ReasonCode, WaitReason
 from gpurun.protocol.messages import Message, Problem
 
 ENDED_KEPT = 1000
@@ -34,7 +35,7 @@ class State:
         self.timed = float("-inf")
         """CLOCK_BOOTTIME up to which deadlines have been looked at."""
 
-        self.jobs: dict[int, Job] = {}
+        self.jobs = Jobs(settings.queue.ageing)
         self.by_uuid: dict[str, int] = {}
         self.ended: dict[int, Job] = {}
         self.next_id = 1
@@ -55,8 +56,16 @@ class State:
         """CLOCK_BOOTTIME until which the expected ones are waited for."""
         self.asked_to_pause: defaultdict[int, list[Peer]] = defaultdict(list)
         """Commands that wait until a job is paused."""
-        self.reasons: dict[int, tuple[WaitReason, int]] = {}
-        """Why each waiting job waits, and how many are ahead of it; of the last pass."""
+        self.drained = False
+        """Nothing new is admitted until a person says so."""
+        self.reasons: dict[int, WaitReason] = {}
+        """Why the jobs at which the last pass looked wait."""
+        self.told: dict[int, tuple[ReasonCode, str, int]] = {}
+        """What the launcher of each waiting job has been told."""
+        self.untold: set[int] = set()
+        """Waiting jobs whose launchers must hear where they stand, whatever the pass looks at."""
+        self.swept = 0
+        """Place in the queue up to which launchers have lately been told their places."""
 
     def begin(self, event: Event) -> None:
         """Take the time and the cause of the event under way."""
@@ -70,19 +79,15 @@ class State:
         """Jobs that have not ended."""
         return (job for job in self.jobs.values() if not job.state.ended)
 
-    def waiting(self) -> list[Job]:
-        """Jobs in the queue, to start or to go on."""
-        return [job for job in self.jobs.values() if job.state.waits]
-
     def charged(self) -> list[Job]:
         """Jobs with which a device is charged; some have ended and are not yet seen gone."""
-        return [job for job in self.jobs.values() if job.charged]
+        return sorted((job for job in self.jobs.active() if job.charged), key=lambda job: job.id)
 
     def add(self, job: Job, detail: str) -> Job:
         """Take in a new job."""
         self.by_uuid[job.uuid] = job.id
         self.next_id = max(self.next_id, job.id + 1)
-        self.jobs[job.id] = job
+        self._put(job)
         self._record(job, Trigger.SUBMIT, detail)
         self.pass_wanted = True
         return job
@@ -90,7 +95,7 @@ class State:
     def update(self, job: Job, **changes: object) -> Job:
         """Change what is known of a job without moving it."""
         job = msgspec.structs.replace(job, **changes)
-        self.jobs[job.id] = job
+        self._put(job)
         self._record(job, None, "")
         return job
 
@@ -103,7 +108,7 @@ class State:
         if state.ended:
             changes |= {"ended_at": self.now.wall, "lease": None, "pause": None}
         job = msgspec.structs.replace(job, state=state, **changes)
-        self.jobs[job.id] = job
+        self._put(job)
         self._record(job, trigger, detail)
         if state not in (JobState.PAUSING, JobState.PAUSED):
             self._disappoint(job, detail)
@@ -115,7 +120,7 @@ class State:
         """The job's processes are seen gone: its devices are free of it."""
         self.forget_windows(job)
         job = msgspec.structs.replace(job, reservations=())
-        self.jobs[job.id] = job
+        self._put(job)
         self._record(job, None, "")
         self.pass_wanted = True
         if job.state.ended:
@@ -143,6 +148,26 @@ class State:
         for held in job.reservations:
             if device := self.devices.get(held.device):
                 device.restart_window(self.now.boot)
+
+    def hear_from(self, job: Job, peer: Peer) -> None:
+        """The launcher of the job is at this connection now, and knows nothing yet."""
+        self.launchers[job.id] = peer
+        self.expected.discard(job.id)
+        self._forget_told(job.id)
+        self.untold.add(job.id)
+        self.pass_wanted = True
+
+    def _put(self, job: Job) -> None:
+        before = self.jobs.get(job.id)
+        self.jobs[job.id] = job
+        if not job.state.waits:
+            self._forget_told(job.id)
+        elif not (job.ready and before and before.ready):
+            self.untold.add(job.id)
+
+    def _forget_told(self, job: int) -> None:
+        self.told.pop(job, None)
+        self.untold.discard(job)
 
     def _clocks(self, job: Job) -> dict[str, object]:
         span = max(0.0, self.now.boot - job.since)
@@ -176,7 +201,6 @@ class State:
 
     def _retire(self, job: Job) -> None:
         """Keep an ended job only while it is charged; then among the last that ended."""
-        self.reasons.pop(job.id, None)
         self.expected.discard(job.id)
         if job.charged:
             return

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
+from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.words import reason_of
 from gpurun.protocol import status
 from gpurun.protocol.job import JobState
 

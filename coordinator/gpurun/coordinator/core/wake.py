@@ -10,16 +10,15 @@ def wake_at(state: State) -> float | None:
     """The next instant (CLOCK_BOOTTIME) at which time alone changes something."""
     pause = state.settings.pause
     instants = [state.quiet_until] if state.expected else []
-    someone_waits = False
-    for job in state.jobs.values():
-        if job.state.waits:
-            someone_waits = True
+    active = state.jobs.active()
+    for job in active:
+        if job.state is JobState.PAUSED:
             instants.append(job.since + pause.max_paused)
         if job.lease is not None:
             instants.append(job.lease + LEASE_SLACK)
         if job.state is JobState.PAUSING and job.pause and job.pause.stage is Stage.ASKED:
             instants.append(job.pause.deadline)
-    if someone_waits:
-        returns = [job.returned for job in state.jobs.values() if job.returned is not None]
+    if state.jobs.queued:
+        returns = [job.returned for job in active if job.returned is not None]
         instants += [returned + pause.min_run for returned in returns]
     return min((instant for instant in instants if instant > state.timed), default=None)

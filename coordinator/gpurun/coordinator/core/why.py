@@ -6,10 +6,10 @@ from gpurun.coordinator.core.admission import EPSILON, Verdict
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.placement import judge_all
+from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.schedule import Plan
 from gpurun.coordinator.core.settings import Limits
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.words import reason_of
 from gpurun.protocol.quantity import format_share, format_size
 
 
@@ -24,7 +24,7 @@ def why_text(state: State, job: Job) -> str:
     plan = Plan(state)
     plan.make(until=job)
     lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
-    for verdict in judge_all(job.spec, plan.loads.values(), state.settings):
+    for verdict in judge_all(job, plan.loads.values(), state.settings):
         lines += _sum(verdict, state.settings.limits)
     return "\n".join(lines)
 

@@ -6,21 +6,13 @@ from gpurun.coordinator.core.admission import Verdict
 from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.state import State
-from gpurun.protocol.job import JobState, ReasonCode, WaitReason
+from gpurun.protocol.job import ReasonCode
 from gpurun.protocol.quantity import GIB, format_duration, format_share, format_size
 
 
 def place_text(loads: Iterable[Load]) -> str:
     """Devices as a person knows them."""
     return ", ".join(f"GPU {load.index} ({load.name})" for load in loads) or "no GPU"
-
-
-def reason_of(state: State, job: Job) -> WaitReason | None:
-    """Why the job waits; for one that is asked to pause, that it has not come to a safe point."""
-    if job.state is JobState.PAUSING and job.pause is not None and job.pause.overdue:
-        return WaitReason(ReasonCode.SAFE_POINT, "asked to pause; waiting for a safe point")
-    waits = state.reasons.get(job.id)
-    return waits[0] if waits is not None and job.state.waits else None
 
 
 def pause_text(state: State, job: Job) -> str:

@@ -13,7 +13,7 @@ def on_sample(state: State, event: SampleEvent) -> None:
     for sample in event.devices:
         _look(state, sample, event.taken)
     see_gone(state)
-    if state.waiting():
+    if state.jobs.queued:
         state.pass_wanted = True
 
 

@@ -83,12 +83,9 @@ def _new(state: State, event: MessageEvent, message: Submit) -> Job:
 
 
 def _greet_launcher(state: State, event: MessageEvent, job: Job) -> None:
-    state.launchers[job.id] = event.peer
-    state.expected.discard(job.id)
     launcher = event.sender or Process(0, 0)
     job = state.update(job, launcher=launcher, stopped=False)
-    state.reasons.pop(job.id, None)
-    state.pass_wanted = True
+    state.hear_from(job, event.peer)
     if launcher.pid:
         state.effects.append(WatchLauncher(cause=state.cause, job=job.id, process=launcher))
 

@@ -1,0 +1,113 @@
+"""The jobs by number, with the queue kept in its order: a pass looks only at who may go.
+
+All but the jobs themselves is derived. It is kept because 10,000 may wait while eight devices
+serve, and no event may cost a look at each of them.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, MutableMapping
+
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.order import Place, arrival_place, return_place
+from gpurun.protocol.job import JobState
+
+
+class Jobs(MutableMapping[int, Job]):
+    """Jobs that live, and ended ones with which a device is still charged."""
+
+    def __init__(self, ageing: float) -> None:
+        self._ageing = ageing
+        self._jobs: dict[int, Job] = {}
+        self._active: dict[int, Job] = {}
+        self._queue: list[Place] = []
+        self._places: dict[int, Place] = {}
+        self._priorities: dict[int, int] = {}
+        """How many in the queue have each base priority."""
+        self._sharers: list[Place] = []
+        self._deviceless: dict[int, Job] = {}
+
+    def __getitem__(self, number: int) -> Job:
+        return self._jobs[number]
+
+    def __setitem__(self, number: int, job: Job) -> None:
+        self._leave_queue(number)
+        self._jobs[number] = job
+        if job.state is JobState.QUEUED and not job.charged:
+            self._active.pop(number, None)
+        else:
+            self._active[number] = job
+        if job.ready:
+            self._enter_queue(job)
+
+    def __delitem__(self, number: int) -> None:
+        self._leave_queue(number)
+        del self._jobs[number]
+        self._active.pop(number, None)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._jobs)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def active(self) -> list[Job]:
+        """All but those that only wait for their first start."""
+        return list(self._active.values())
+
+    def queue(self) -> Iterator[Job]:
+        """Those that could start if there were room, first in line first."""
+        return (self._jobs[place[-1]] for place in self._queue)
+
+    def sharers(self) -> Iterator[Job]:
+        """Those in the queue that do not mind who else computes, first in line first."""
+        return (self._jobs[place[-1]] for place in self._sharers)
+
+    def deviceless(self) -> list[Job]:
+        """Those in the queue that need no device."""
+        return list(self._deviceless.values())
+
+    @property
+    def queued(self) -> int:
+        """How many are in the queue."""
+        return len(self._queue)
+
+    @property
+    def top_priority(self) -> int:
+        """The highest base priority of any in the queue, which is not empty."""
+        return max(self._priorities)
+
+    def ahead_of(self, number: int) -> int:
+        """How many come before the job in the queue; 0 for one that is not in it."""
+        place = self._places.get(number)
+        return 0 if place is None else bisect_left(self._queue, place)
+
+    def _enter_queue(self, job: Job) -> None:
+        place = self._places[job.id] = self._place_of(job)
+        insort(self._queue, place)
+        priority = job.spec.priority
+        self._priorities[priority] = self._priorities.get(priority, 0) + 1
+        if job.spec.share:
+            insort(self._sharers, place)
+        if job.spec.gpus == 0:
+            self._deviceless[job.id] = job
+
+    def _leave_queue(self, number: int) -> None:
+        place = self._places.pop(number, None)
+        if place is None:
+            return
+        job = self._jobs[number]
+        del self._queue[bisect_left(self._queue, place)]
+        if job.spec.share:
+            del self._sharers[bisect_left(self._sharers, place)]
+        self._deviceless.pop(number, None)
+        priority = job.spec.priority
+        self._priorities[priority] -= 1
+        if not self._priorities[priority]:
+            del self._priorities[priority]
+
+    def _place_of(self, job: Job) -> Place:
+        if job.state is JobState.QUEUED:
+            return arrival_place(job, self._ageing)
+        equals = (found for found in self.queue() if found.spec.priority <= job.spec.priority)
+        first = next(equals, None)
+        return return_place(job, self._ageing, self._places[first.id] if first else None)
