@@ -5,8 +5,16 @@ import os
 import sys
 
 OWN, INTERRUPTED = 125, 130
-POSTPONED = ("inspect", "json", "random", "textwrap")
-"""What click, msgspec and pyzmq import at once and need on other paths than ours, or never."""
+POSTPONED = {
+    "inspect": (),
+    "json": ("json.decoder", "json.encoder", "json.scanner"),
+    "random": (),
+    "textwrap": (),
+}
+"""What click, msgspec and pyzmq import at once and need on other paths than ours, or never.
+
+Each with the modules that come with it: a part asked for alone must not be loaded twice.
+"""
 
 
 def main() -> None:
@@ -14,28 +22,33 @@ def main() -> None:
     gc.disable()  # imports make nothing to collect, and looking for it costs them 4 ms
     # msgspec falls back on typing for the names that it wants of this: 3 ms of every start.
     sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
-    for name in POSTPONED:
-        _postpone(name)
+    for name, parts in POSTPONED.items():
+        _postpone(name, parts)
     code = _guarded()
     # Descriptors and locks go with the process; tearing the interpreter down costs 7 ms more.
     os._exit(code if _flush() else code or OWN)
 
 
-def _postpone(name: str) -> None:
-    """Let a module be imported when something in it is first asked for; PEP 562."""
+def _postpone(package: str, parts: tuple[str, ...]) -> None:
+    """Let a package be imported when something in it is first asked for; PEP 562."""
+    from functools import partial
     from importlib import import_module
     from types import ModuleType
 
-    if name in sys.modules:
+    if package in sys.modules:
         return
 
-    def load(attribute: str) -> object:
-        if sys.modules.get(name) is stand_in:
-            del sys.modules[name]
+    def load(name: str, attribute: str) -> object:
+        for each, stand_in in stand_ins.items():
+            if sys.modules.get(each) is stand_in:
+                del sys.modules[each]
+        import_module(package)
         return getattr(import_module(name), attribute)
 
-    stand_in = sys.modules[name] = ModuleType(name)
-    stand_in.__getattr__ = load  # type: ignore[method-assign]
+    stand_ins = {name: ModuleType(name) for name in (package, *parts)}
+    for name, stand_in in stand_ins.items():
+        stand_in.__getattr__ = partial(load, name)  # type: ignore[method-assign]
+    sys.modules.update(stand_ins)
 
 
 def _guarded() -> int:

@@ -121,9 +121,18 @@ def test_the_entry_needs_nothing_before_it_knows_whose_package_it_is() -> None:
     assert found.stdout == "2\n"  # itself and gc, which is built in
 
 
-def test_a_postponed_module_is_the_real_one_for_whoever_asks_something_of_it() -> None:
-    """Also for who imports a part of it, or has imported the stand-in before."""
-    script = """
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from json.decoder import JSONDecodeError as part",
+        "import json.decoder; part = json.decoder.JSONDecodeError",
+        "import json; part = json.JSONDecodeError",
+        "import json.tool; from json import JSONDecodeError as part",
+    ],
+)
+def test_a_postponed_module_is_the_real_one_for_whoever_asks_something_of_it(first: str) -> None:
+    """Loaded once, whichever of its parts is asked for first."""
+    script = f"""
 import sys, gpurun_entry
 gpurun_entry._run = lambda: 0
 try:
@@ -131,15 +140,17 @@ try:
     gpurun_entry.main()
 except SystemExit:
     pass
-import json, random
-from json.decoder import JSONDecoder
-print(json.loads("[1]"), json.loads is sys.modules["json"].loads, random.Random(7) is not None)
-print(json.decoder.JSONDecoder is JSONDecoder, "unknown" in dir(json), hasattr(json, "unknown"))
+import json as before, random
+{first}
+import json, json.decoder
+print(part is json.JSONDecodeError is json.decoder.JSONDecodeError is before.JSONDecodeError)
+print(json is sys.modules["json"], json.__spec__ is not None, json.loads("[1]"))
+print(random.Random(7) is not None, hasattr(before, "unknown"))
 """
     environment = os.environ | {"PYTHONPATH": os.path.dirname(gpurun_entry.__file__)}
     words = [sys.executable, "-c", script]
     found = subprocess.run(words, env=environment, capture_output=True, text=True)
-    assert (found.stderr, found.stdout) == ("", "[1] True True\nTrue False False\n")
+    assert (found.stderr, found.stdout) == ("", "True\nTrue True [1]\nTrue False\n")
 
 
 def test_the_collector_of_garbage_rests_for_the_imports_only(
