@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import subprocess
 
 from tests.e2e.machine import Machine
 
@@ -36,3 +38,43 @@ def test_the_light_tasks_wait_is_the_sum_of_its_parts_and_the_training_is_unharm
     # Its folder, its coordinator and its jobs were its own, and nothing of them is left.
     assert [name for name in os.listdir(f"{machine.folder}/t") if "gpurun" in name] == []
     assert not os.path.exists(machine.runtime)
+
+
+def test_a_demo_with_no_device_says_so_at_once(machine: Machine) -> None:
+    """Before it trains for half a minute."""
+    demo = machine.run("demo", "--gpu", deadline=60)
+    assert demo.returncode == 125
+    assert "1. The training" not in demo.stdout
+    assert demo.stderr.startswith("gpurun: error: ")
+    assert "sim:24GiB" in demo.stderr
+
+
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(machine: Machine) -> None:
+    """Neither its training nor its coordinator nor its folder."""
+    os.mkdir(f"{machine.folder}/t")
+    demo = machine.start("demo", TMPDIR=f"{machine.folder}/t")
+    machine.wait_until(lambda: demo.says("training | step"), deadline=120, alive=[demo])
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.end() == 143
+    assert [name for name in os.listdir(f"{machine.folder}/t") if "gpurun" in name] == []
+    found = subprocess.run(["pgrep", "-f", f"{machine.folder}/t"], capture_output=True, text=True)
+    assert found.stdout == ""
+
+
+def test_a_training_that_ends_early_ends_the_demo(machine: Machine) -> None:
+    """Nobody waits five minutes for a step that never comes."""
+    os.mkdir(f"{machine.folder}/t")
+    demo = machine.start("demo", TMPDIR=f"{machine.folder}/t")
+    machine.wait_until(lambda: demo.says("training | step"), deadline=120, alive=[demo])
+    (folder,) = (
+        f"{machine.folder}/t/{n}" for n in os.listdir(f"{machine.folder}/t") if "gpurun" in n
+    )
+    machine.environment |= {
+        "GPURUN_RUNTIME_DIR": f"{folder}/run",
+        "GPURUN_STATE_DIR": f"{folder}/state",
+        "GPURUN_DEVICES": "",
+    }
+    cancelled = machine.run("cancel", "1")
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert demo.end() == 125
+    assert "ended before a light task could come" in demo.said

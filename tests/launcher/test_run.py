@@ -249,8 +249,11 @@ def test_a_program_that_cannot_be_started_after_all_ends_the_job_with_126(
     failed = coordinator.expect(SpawnFailed)
     coordinator.send(Ended(job=1))
     code, _, err = ended(command)
-    assert code == failed.code == 127
-    assert err.startswith("gpurun: error: cannot start ./broken: ")
+    assert code == failed.code == 126
+    assert err == (
+        "gpurun: error: cannot start ./broken: "
+        "its first line names an interpreter that is not there\n"
+    )
 
 
 def test_a_job_starts_with_the_signals_that_it_has_without_gpurun(

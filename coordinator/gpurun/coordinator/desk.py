@@ -13,7 +13,7 @@ from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.scheduler import MESSAGES
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.gpus.choice import same
+from gpurun.coordinator.gpus import choice
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.tokens import is_token
 from gpurun.protocol import messages as m
@@ -65,13 +65,21 @@ class Desk:
     def _greet(self, incoming: Incoming, hello: m.Hello) -> m.Message:
         if hello.protocol != PROTOCOL:
             return self._refuse(incoming, disagreement(PROTOCOL, hello.protocol))
-        if hello.devices and not same(hello.devices, self._watched):
-            return self._refuse(
-                incoming,
-                f"the running coordinator watches {self._watched}, not {hello.devices}; "
-                "gpurun coordinator stop ends it, and the next gpurun starts one that does",
-            )
+        if hello.devices and (trouble := self._other_devices(hello.devices)):
+            return self._refuse(incoming, trouble)
         return m.Welcome(version=VERSION, pid=os.getpid())
+
+    def _other_devices(self, wanted: str) -> str:
+        """Why who wants these devices cannot be served here; empty where it can."""
+        try:
+            if choice.read(wanted) == choice.read(self._watched):
+                return ""
+        except ValueError as error:
+            return str(error)
+        return (
+            f"the running coordinator watches {self._watched}, not {wanted}; "
+            "gpurun coordinator stop ends it, and the next gpurun starts one that does"
+        )
 
     def _refuse(self, incoming: Incoming, text: str) -> m.Problem:
         self._refused[incoming.peer] = None

@@ -35,8 +35,13 @@ def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
     try:
         main = _spawn(launch, grant)
     except OSError as error:
-        lines.complain(f"cannot start {launch.order.program.path}: {error.strerror}")
-        code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+        path = launch.order.program.path
+        found = os.path.exists(path)
+        trouble = error.strerror
+        if found and error.errno == errno.ENOENT:
+            trouble = "its first line names an interpreter that is not there"
+        lines.complain(f"cannot start {path}: {trouble}")
+        code = NOT_EXECUTABLE if found else NOT_FOUND
         return SpawnFailed(job=grant.job, attempt=grant.attempt, code=code)
     gc.freeze()  # what was imported stays: looking through it would cost every job some ms
     gc.enable()  # off since the start, for the imports; the launcher may live for weeks

@@ -53,6 +53,9 @@ class Gpurun(click.Group):
         run = self.get_command(ctx, "run")
         if run:
             run.format_options(click.Context(run, parent=ctx, info_name="run"), formatter)
+        with formatter.section("Alone"):
+            own = (param.get_help_record(ctx) for param in self.get_params(ctx))
+            formatter.write_dl([record for record in own if record])
         self.format_commands(ctx, formatter)
 
 

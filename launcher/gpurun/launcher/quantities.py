@@ -29,10 +29,13 @@ MEMORY = _reader("parse_memory")
 PERCENT = _reader("parse_percent")
 DURATION = _reader("parse_duration")
 PRIORITY = _reader("parse_priority")
+GPUS = _reader("parse_gpus")
 
 
 def NAME(value: object) -> object:  # noqa: N802 - a type, as the others are
     """A job's name: one that can be told from a job's number, and shown."""
+    if isinstance(value, str) and not value.strip():
+        raise click.BadParameter("a name must not be empty; leave --name out for the command's")
     if isinstance(value, str) and value.strip().isdigit():
         raise click.BadParameter(f"{value!r} would be taken for a job's number; add a letter")
     if isinstance(value, str) and any(map(_is_control, value)):

@@ -9,6 +9,8 @@ import re
 KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
 LONGEST = 1e9
 """Seconds: 30 years; a duration is shorter."""
+MOST_GPUS = 1024
+"""More than any machine has."""
 
 _SIZE_UNITS = {"b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
 _DURATION_UNITS = {
@@ -74,6 +76,17 @@ def parse_priority(text: str) -> int:
     if not -100 <= priority <= 100:
         raise ValueError(f"{text!r} is not low, normal, high or a number from -100 to 100")
     return priority
+
+
+def parse_gpus(text: str) -> int:
+    """A number of devices; 0 is a job that needs none."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= MOST_GPUS:
+        raise ValueError(f"{text!r} is not a number of devices from 0 to {MOST_GPUS}")
+    return number
 
 
 def format_size(size: int) -> str:

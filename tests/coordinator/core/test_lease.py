@@ -77,9 +77,6 @@ def test_a_new_grant_forgets_the_lapsed_one_and_what_the_last_attempt_could_do()
     job = world.job(training)
     assert (job.attempt, job.lapsed, job.pausable) == (3, None, None)
     assert job.basis is Basis.TOLD
-    world.spawn(training)
-    refusal = world.command(m.Pause(job=str(training)))
-    assert isinstance(refusal, m.Problem)
 
 
 def test_who_refused_is_not_asked_by_the_scheduler_in_that_attempt_but_by_a_person() -> None:

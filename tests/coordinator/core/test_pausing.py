@@ -3,6 +3,7 @@
 import pytest
 from tests.coordinator.core.world import OTHER_USER, World
 
+from gpurun.coordinator.core.effects import Record
 from gpurun.coordinator.core.settings import Pausing, Settings
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState, ReasonCode
@@ -336,3 +337,41 @@ def test_the_reason_of_an_asked_training_is_that_it_has_not_come_to_a_safe_point
     view = job_view(world.scheduler.state, world.job(training), str)
     assert view.reason is not None
     assert view.reason.code == ReasonCode.SAFE_POINT
+
+
+def test_a_person_may_ask_a_training_that_is_on_its_way_back() -> None:
+    """It is asked as soon as it is in its loop again; the command waits."""
+    world, training = training_world()
+    world.command(m.Pause(job=str(training)))
+    world.capture(training)
+    world.command(m.Resume(job=str(training)))
+    world.spawn(training)
+    assert world.state(training) is JobState.RESUMING
+    answer = world.command(m.Pause(job=str(training)))
+    assert isinstance(answer, m.Done)
+    assert answer.pending
+    peer = world.attach(training)
+    assert world.got(m.PauseRequest, peer) == []
+    attempt = world.job(training).attempt
+    world.say(peer, m.Resumed(job=training, attempt=attempt, token="t", step=7))
+    world.capture(training)
+    assert world.state(training) is JobState.PAUSED
+    assert world.job(training).held
+    done = [reply for _, reply in world.sent if isinstance(reply, m.Done)]
+    assert done[-1].text.endswith(f"is paused; gpurun resume {training} lets it go on")
+
+
+def test_a_release_is_in_the_story_at_its_own_instant() -> None:
+    """The kernel's word for the end can be faster than the launcher's: the device is free then."""
+    world, training = training_world()
+    world.command(m.Pause(job=str(training)))
+    request = world.request(training)
+    world.durable(training, request)
+    world.end_of_process(training)
+    assert [e.trigger for e in world.effects if isinstance(e, Record)] == ["process ended"]
+    world.gone.add(training)
+    world.sample()
+    assert [e.trigger for e in world.effects if isinstance(e, Record)] == ["seen gone"]
+    assert not world.job(training).charged
+    world.exit(training, code=137, request=request)
+    assert world.state(training) is JobState.PAUSED

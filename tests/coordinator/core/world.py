@@ -48,6 +48,8 @@ class World:
         self.external: dict[str, tuple[int, float]] = {}
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
+        self.gone: set[int] = set()
+        """Jobs whose processes have ended, whatever is known of it."""
         self.stored: dict[int, Job] = {}
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
@@ -274,7 +276,7 @@ class World:
     def _device(self, index: int, uuid: str) -> DeviceSample:
         processes = []
         for job in self.scheduler.state.jobs.values():
-            if job.process is not None and not job.state.ended:
+            if job.process is not None and not job.state.ended and job.id not in self.gone:
                 pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
                 processes += [self._use(uuid, pid, held.memory, 0.0, job.id) for held in here]
         memory, share = self.external.get(uuid, (0, 0.0))

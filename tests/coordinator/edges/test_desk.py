@@ -237,3 +237,11 @@ def test_the_desk_decides_nothing(desk: Desk, world: World) -> None:
     for kind in REQUESTS:
         desk.take(say(example(kind)))
     assert world.scheduler.state.jobs == before
+
+
+def test_devices_that_cannot_be_read_are_no_disagreement(desk: Desk) -> None:
+    hello = m.Hello(protocol=PROTOCOL, version=VERSION, devices="sim:24")
+    problem = desk.take(say(hello))
+    assert isinstance(problem, m.Problem)
+    assert problem.text.startswith("GPURUN_DEVICES='sim:24' is not known")
+    assert "watches" not in problem.text

@@ -6,7 +6,7 @@ from gpurun.coordinator.core.placement import visible
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import JobSpec
 from gpurun.protocol.messages import Problem, Submit
-from gpurun.protocol.quantity import LONGEST, format_size
+from gpurun.protocol.quantity import LONGEST, MOST_GPUS, format_size
 
 USAGE = 2
 NO_DEVICE = 125
@@ -44,7 +44,7 @@ def _malformed(spec: JobSpec) -> str:
         return "there is no command to run; gpurun --help shows how"
     if not -100 <= spec.priority <= 100:
         return f"priority {spec.priority} is not between -100 and 100"
-    if not 0 <= spec.gpus <= 1024:
+    if not 0 <= spec.gpus <= MOST_GPUS:
         return f"--gpus {spec.gpus} is not a number of devices"
     if spec.memory is not None and spec.memory <= 0:
         return "--mem must be more than nothing"

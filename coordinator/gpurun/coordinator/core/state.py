@@ -15,7 +15,7 @@ from gpurun.coordinator.core.events import Event, Instant, Peer
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.jobs import Jobs
 from gpurun.coordinator.core.settings import Settings
-from gpurun.coordinator.core.transitions import Trigger, next_state
+from gpurun.coordinator.core.transitions import Note, Trigger, next_state
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
 from gpurun.protocol.messages import Message, Problem
 
@@ -92,11 +92,11 @@ class State:
         self.pass_wanted = True
         return job
 
-    def update(self, job: Job, **changes: object) -> Job:
-        """Change what is known of a job without moving it."""
+    def update(self, job: Job, note: Note | None = None, **changes: object) -> Job:
+        """Change what is known of a job without moving it; a note goes into its story."""
         job = msgspec.structs.replace(job, **changes)
         self._put(job)
-        self._record(job, None, "")
+        self._record(job, note, "")
         return job
 
     def move(self, job: Job, trigger: Trigger, detail: str = "", **changes: object) -> Job:
@@ -110,7 +110,7 @@ class State:
         job = msgspec.structs.replace(job, state=state, **changes)
         self._put(job)
         self._record(job, trigger, detail)
-        if state not in (JobState.PAUSING, JobState.PAUSED):
+        if state not in (JobState.PAUSING, JobState.PAUSED, JobState.RESUMING):
             self._disappoint(job, detail)
         if state.ended:
             self._retire(job)
@@ -119,9 +119,7 @@ class State:
     def release(self, job: Job) -> Job:
         """The job's processes are seen gone: its devices are free of it."""
         self.forget_windows(job)
-        job = msgspec.structs.replace(job, reservations=())
-        self._put(job)
-        self._record(job, None, "")
+        job = self.update(job, Note.SEEN_GONE, reservations=())
         self.pass_wanted = True
         if job.state.ended:
             self._retire(job)
@@ -181,7 +179,7 @@ class State:
         }[job.state]
         return {"since": self.now.boot, clock: getattr(job, clock) + span}
 
-    def _record(self, job: Job, trigger: Trigger | None, detail: str) -> None:
+    def _record(self, job: Job, trigger: Trigger | Note | None, detail: str) -> None:
         self.effects.append(
             Record(
                 cause=self.cause,

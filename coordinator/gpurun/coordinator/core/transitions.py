@@ -34,6 +34,13 @@ class Trigger(StrEnum):
     RESTART = "coordinator restarted"
 
 
+class Note(StrEnum):
+    """What is written into a job's story and moves nothing."""
+
+    PROCESS_ENDED = "process ended"
+    SEEN_GONE = "seen gone"
+
+
 class InvalidTransitionError(Exception):
     """A trigger came in a state that has no answer to it: a bug here, or a peer that lies."""
 

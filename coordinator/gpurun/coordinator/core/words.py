@@ -30,7 +30,7 @@ def pause_text(state: State, job: Job) -> str:
 
 def end_text(state: State, job: Job) -> str:
     """Peak use, and what will be reserved next time."""
-    if not job.granted:
+    if not job.granted or job.process is None:
         return ""
     peak = state.peaks.get(job.id)
     seen = "its memory was not seen" if peak is None else f"peak {format_size(peak)}"

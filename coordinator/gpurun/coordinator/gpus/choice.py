@@ -11,13 +11,21 @@ _SIMULATED = re.compile(r"sim:(?:([1-9]\d?)x)?([^x]+[a-z])")
 
 
 def parse(text: str, simulation: str) -> Devices:
-    """Read GPURUN_DEVICES: `nvml` (or empty), `sim:24GiB`, `sim:2x24GiB`.
+    """The devices that GPURUN_DEVICES names; raise ValueError as `read` does.
 
-    `simulation` is the file that keeps what simulated devices hold. Raise ValueError, in one
-    line, for anything else.
+    `simulation` is the file that keeps what simulated devices hold.
+    """
+    simulated = read(text)
+    return SimulatedDevices(*simulated, simulation) if simulated else NvmlDevices()
+
+
+def read(text: str) -> tuple[int, int] | None:
+    """How many simulated devices, and bytes of each: `sim:24GiB`, `sim:2x24GiB`.
+
+    None for real ones: `nvml`, or nothing. Raise ValueError, in one line, for anything else.
     """
     if text in ("", "nvml"):
-        return NvmlDevices()
+        return None
     match = _SIMULATED.fullmatch(text.strip().lower())
     if match is None:
         raise ValueError(
@@ -25,21 +33,6 @@ def parse(text: str, simulation: str) -> Devices:
             "use nvml, or a simulated device like sim:24GiB or sim:2x24GiB"
         )
     try:
-        return SimulatedDevices(int(match[1] or 1), parse_size(match[2]), simulation)
+        return int(match[1] or 1), parse_size(match[2])
     except ValueError as error:
         raise ValueError(f"GPURUN_DEVICES={text!r}: {error}") from None
-
-
-def same(one: str, other: str) -> bool:
-    """Whether both name the same devices: `sim:24GiB` is `sim:1x24G`."""
-    return _meaning(one) == _meaning(other)
-
-
-def _meaning(text: str) -> object:
-    match = _SIMULATED.fullmatch(text.strip().lower())
-    if match is None:
-        return text or "nvml"
-    try:
-        return int(match[1] or 1), parse_size(match[2])
-    except ValueError:
-        return text

@@ -6,7 +6,7 @@ import click
 from click.core import ParameterSource
 
 from gpurun.launcher.option import help_option, option
-from gpurun.launcher.quantities import DURATION, MEMORY, NAME, PERCENT, PRIORITY
+from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PRIORITY
 
 
 @click.command(
@@ -29,7 +29,7 @@ from gpurun.launcher.quantities import DURATION, MEMORY, NAME, PERCENT, PRIORITY
 @option("--util", type=PERCENT, metavar="PERCENT", help="Utilisation of each device: 40.")
 @option(
     "--gpus",
-    type=click.IntRange(min=0),
+    type=GPUS,
     default=1,
     metavar="N",
     help="Devices, all or nothing (default 1); 0 for none.",

@@ -9,7 +9,15 @@ import click
 
 from gpurun.launcher.clock import now
 from gpurun.launcher.conversation import Conversation
-from gpurun.launcher.demo.stage import check_needs, end, example, gpurun, private_stage, started
+from gpurun.launcher.demo.stage import (
+    check_devices,
+    check_needs,
+    end,
+    example,
+    gpurun,
+    private_stage,
+    started,
+)
 from gpurun.launcher.demo.timeline import parts_table, timeline_table
 from gpurun.launcher.failure import Failure
 from gpurun.protocol.messages import AskWhy, WhyReply
@@ -32,6 +40,7 @@ def show(*, gpu: bool) -> int:
     check_needs()
     devices, most, much = REAL if gpu else SIMULATED
     with private_stage(devices):
+        check_devices()
         _say(f"1. The training, never interrupted ({STEPS} steps).")
         reference = Line()
         _run_to_end(
@@ -53,6 +62,8 @@ class Line:
         self.digest = ""
         self.first_at: float | None = None
         self.reached = threading.Event()
+        """Set at the line waited for, or at the end."""
+        self.over = False
         self._prefix, self._until = prefix, until
 
     def take(self, line: str) -> None:
@@ -65,6 +76,11 @@ class Line:
             self.reached.set()
         click.echo(f"   {self._prefix}{line}")
 
+    def end(self) -> None:
+        """There is no more to come."""
+        self.over = True
+        self.reached.set()
+
 
 def _interrupted(most: str, much: str) -> tuple[Line, float, float]:
     """The training with a light task in its middle; instants of its submission and first line."""
@@ -76,6 +92,8 @@ def _interrupted(most: str, much: str) -> tuple[Line, float, float]:
     reader = _reading(training, trained)
     try:
         _await(trained.reached.wait, "the training does not train")
+        if trained.over:
+            raise Failure("the training ended before a light task could come; see above")
         click.echo("   a light task of high priority arrives and does not fit")
         asked, said = now(), Line("light    | ")
         light = gpurun(
@@ -107,6 +125,7 @@ def _reading(program: "Popen[str]", line: Line) -> threading.Thread:
     def read() -> None:
         for text in program.stdout or ():
             line.take(text.rstrip("\n"))
+        line.end()
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,12 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from gpurun.launcher.conversation import Conversation
 from gpurun.launcher.coordinator_stop import stop_coordinator
 from gpurun.launcher.failure import Failure
 from gpurun.launcher.places import paths
+from gpurun.protocol.messages import AskStatus, StatusReply
 
 NEEDED = ("torch", "sklearn")
 GRACE = 10.0
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+def ended_by(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module's
+    """Leave what is under way as Ctrl-C does, so that all that was started is ended."""
+    raise SystemExit(128 + number)
 
 
 @contextmanager
@@ -32,9 +41,12 @@ def private_stage(devices: str) -> Iterator[None]:
         PYTHONUNBUFFERED="1",
         PATH=os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", ""))),
     )
+    handlers = {number: signal.signal(number, ended_by) for number in ENDING}
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         stop_coordinator(paths(os.environ).socket)
         os.environ.clear()
         os.environ.update(before)
@@ -60,6 +72,14 @@ def check_needs() -> None:
             f"the demo trains with PyTorch and needs {' and '.join(missing)}; "
             "pip install 'gpurun-scheduler[demo]'"
         )
+
+
+def check_devices() -> None:
+    """Raise Failure where the stage's coordinator finds no device."""
+    with Conversation() as conversation:
+        status = conversation.ask(AskStatus(), StatusReply).status
+    if not status.devices:
+        raise Failure(status.problem or "this machine has no GPU; gpurun demo simulates one")
 
 
 def gpurun(*arguments: str) -> "subprocess.Popen[str]":

@@ -10,8 +10,10 @@ SHOWN = {
     "pause asked": "is asked to step aside",
     "safe point": "comes to a safe point",
     "durable": "has its checkpoint on disk",
-    "tree ended": "has ended; its memory is given back",
-    "released": "is paused: the device is seen free",
+    "process ended": "ends",
+    "seen gone": "is seen gone from the device",
+    "tree ended": "has no process left, says its launcher",
+    "released": "is paused",
     "resumed": "goes on from its checkpoint",
     "finished": "is finished",
     "failed": "has failed",
@@ -46,7 +48,7 @@ def parts_table(training: JobStory, light: JobStory, asked: float, answered: flo
     spawned = _at(light, "spawned")
     point, durable = _at(training, "safe point"), _at(training, "durable")
     # The kernel's word for the end of the training can be faster than its launcher's.
-    ended, free = (min(_at(training, cause), granted) for cause in ("tree ended", "released"))
+    ended, free = _at(training, "process ended", "tree ended"), _at(training, "seen gone")
     parts = [
         ("start of the gpurun command", submitted - asked),
         ("the training's remaining step", point - submitted),
@@ -62,7 +64,7 @@ def parts_table(training: JobStory, light: JobStory, asked: float, answered: flo
     return "\n".join(["", "   The light task's wait, part by part:", *lines, total])
 
 
-def _at(story: JobStory, cause: str) -> float:
-    """When it happened first."""
-    entry: StoryEntry = next(entry for entry in story.entries if entry.cause == cause)
+def _at(story: JobStory, *causes: str) -> float:
+    """When any of these happened first."""
+    entry: StoryEntry = next(entry for entry in story.entries if entry.cause in causes)
     return entry.at

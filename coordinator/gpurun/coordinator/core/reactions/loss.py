@@ -3,7 +3,7 @@
 from gpurun.coordinator.core.events import JobProcessEndEvent, LauncherEndEvent
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.transitions import Trigger
+from gpurun.coordinator.core.transitions import Note, Trigger
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import GoOn
 
@@ -13,7 +13,7 @@ def on_job_process_end(state: State, event: JobProcessEndEvent) -> None:
     job = state.jobs.get(event.job)
     if job is None or job.process != event.process or job.state.ended:
         return
-    job = state.update(job, left=state.now.boot)
+    job = state.update(job, Note.PROCESS_ENDED, left=state.now.boot)
     if job.launcher is None:
         lose(state, job, "ended with no launcher to say how")
     state.look()

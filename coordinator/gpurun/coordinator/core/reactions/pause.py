@@ -24,6 +24,8 @@ def on_pause(state: State, event: MessageEvent, message: Pause) -> None:
         _ask(state, event, job)
     elif job.state is JobState.PAUSING:
         _join(state, event, job)
+    elif job.state is JobState.RESUMING and job.process is not None:
+        _wait(state, event, job)  # asked once its training is back in its loop
     else:
         text = f"{job.label} is {job.state}; ask again in a moment"
         state.send(event.peer, Problem(text=text, code=1))

@@ -44,4 +44,5 @@ def _paused(state: State, job: Job) -> None:
     job = state.move(job, Trigger.RELEASED, pauses=job.pauses + 1, left=None)
     state.send(state.launchers.get(job.id), Paused(job=job.id, text=pause_text(state, job)))
     for peer in state.asked_to_pause.pop(job.id, ()):
-        state.send(peer, Done(job=job.id, text=f"{job.label} is paused; gpurun resume {job.id}"))
+        text = f"{job.label} is paused; gpurun resume {job.id} lets it go on"
+        state.send(peer, Done(job=job.id, text=text))

@@ -63,7 +63,11 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     returned = state.now.boot if gave_way else job.returned
     # Who speaks was spawned, also where its launcher has not said so yet.
     changes = {"pause": None, "returned": returned, "lease": None}
-    state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
+    asked = state.asked_to_pause.pop(job.id, [])
+    job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
+    if asked:
+        orders.ask(state, job)
+        state.asked_to_pause[job.id] = asked
 
 
 def rest(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:
