@@ -5,18 +5,18 @@ from gpurun.protocol.status import JobStory, StoryEntry
 SHOWN = {
     # In the order of cause and effect.
     "submitted": "is submitted",
-    "granted": "is admitted",
-    "spawned": "starts",
     "pause asked": "is asked to step aside",
     "safe point": "comes to a safe point",
     "durable": "has its checkpoint on disk",
     "process ended": "ends",
-    "seen gone": "is seen gone from the device",
     "tree ended": "has no process left, says its launcher",
+    "seen gone": "is seen gone from the device",
     "released": "is paused",
-    "resumed": "goes on from its checkpoint",
     "finished": "is finished",
     "failed": "has failed",
+    "granted": "is admitted",
+    "spawned": "starts",
+    "resumed": "goes on from its checkpoint",
 }
 
 
