@@ -11,10 +11,12 @@ from tests.launcher.coordinator_double import CoordinatorDouble
 from tests.launcher.statuses import device, job, status
 
 from gpurun.protocol.messages import (
+    Adjust,
     AskStatus,
     AskWhy,
     Cancel,
     Done,
+    Drain,
     Hello,
     Pause,
     Problem,
@@ -164,6 +166,30 @@ def test_resume_and_cancel_name_their_jobs_and_the_grace(
         assert coordinator.expect(Cancel) == Cancel(job="3", grace=grace)
         coordinator.send(Done(job=3, text="job 3 is cancelled"))
         assert ended(command)[0] == 0
+
+
+def test_adjust_says_only_what_was_named(start: Start, coordinator: CoordinatorDouble) -> None:
+    command = start("adjust", "3", "--mem", "25%", "--priority", "high")
+    asked = coordinator.expect(Adjust)
+    assert asked == Adjust(job="3", priority=50, memory_share=0.25)
+    coordinator.send(Done(job=3, text="job 3 (x): priority 50 from now on"))
+    assert ended(command) == (0, "job 3 (x): priority 50 from now on\n", "")
+
+
+def test_adjust_of_nothing_is_wrong_usage(start: Start) -> None:
+    code, _, err = ended(start("adjust", "3"))
+    assert code == 2
+    assert err.startswith("gpurun: error: nothing to change; name --priority, --mem")
+
+
+@pytest.mark.parametrize(("words", "on"), [((), True), (("--off",), False)])
+def test_drain_and_its_end(
+    start: Start, coordinator: CoordinatorDouble, words: tuple[str, ...], on: bool
+) -> None:
+    command = start("drain", *words)
+    assert coordinator.expect(Drain).on is on
+    coordinator.send(Done(job=0, text="said"))
+    assert ended(command) == (0, "said\n", "")
 
 
 def test_one_refusal_among_several_jobs_is_the_exit_code(

@@ -161,3 +161,28 @@ def test_what_the_line_of_a_pause_has_said_is_not_said_again(
         "gpurun: job 1 waits: needs more",
         "gpurun: job 1 waits: held by hand",
     ]
+
+
+def test_a_job_that_is_cancelled_with_what_it_waits_for_says_why(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """`--after` a job that fails."""
+    command = start("--after", "3", "--after", "prepare", "true")
+    assert coordinator.accept().spec.after == ("3", "prepare")
+    coordinator.send(Ended(job=1, text="job 3 (x) has ended: failed, and it was to start after"))
+    assert ended(command) == (
+        143,
+        "",
+        "gpurun: error: job 1 was cancelled while it waited: "
+        "job 3 (x) has ended: failed, and it was to start after\n",
+    )
+
+
+def test_where_and_beside_whom_it_may_run_is_told(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("--gpu", "1", "--gpu", "GPU-7", "--share", "true")
+    spec = coordinator.admit().spec
+    assert (spec.on, spec.share) == (("1", "GPU-7"), True)
+    coordinator.end()
+    assert ended(command)[0] == 0

@@ -38,7 +38,17 @@ from gpurun.coordinator.server import Server
 from gpurun.coordinator.store import Store
 from gpurun.coordinator.tokens import token_of
 from gpurun.coordinator.watch import Watch, Watched
-from gpurun.protocol.messages import Cancel, Grant, Message, Pause, Problem, Resume, Submit
+from gpurun.protocol.messages import (
+    Adjust,
+    Cancel,
+    Drain,
+    Grant,
+    Message,
+    Pause,
+    Problem,
+    Resume,
+    Submit,
+)
 from gpurun.protocol.paths import Paths
 
 _log = logging.getLogger(__name__)
@@ -217,6 +227,6 @@ def rounds(monitor: Monitor) -> list[SampleEvent]:
 
 def _can_be_refused(message: Message) -> bool:
     """A wish may be refused while nothing can be written; what has happened may not."""
-    return isinstance(message, Pause | Resume | Cancel) or (
+    return isinstance(message, Pause | Resume | Cancel | Adjust | Drain) or (
         isinstance(message, Submit) and message.held is None
     )

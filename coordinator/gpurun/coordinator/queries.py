@@ -50,7 +50,7 @@ class Queries:
             jobs = [*state.ended.values(), *ended, *jobs]
         uptime = state.now.boot - self._began
         return Status(
-            coordinator=Coordinator(VERSION, os.getpid(), uptime),
+            coordinator=Coordinator(VERSION, os.getpid(), uptime, state.drained),
             devices=device_views(state),
             jobs=job_views(state, sorted(jobs, key=lambda job: job.id), clock.iso),
             problem=state.problem or None,

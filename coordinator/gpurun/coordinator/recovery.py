@@ -7,6 +7,7 @@ import msgspec
 from gpurun.coordinator import clock, processes, spool
 from gpurun.coordinator.core.events import Event, MessageEvent, RestartEvent
 from gpurun.coordinator.core.job import Job, Process
+from gpurun.coordinator.core.reactions.drain import DRAINED
 from gpurun.coordinator.store import Store
 
 UNSEEN = Process(0, 0)
@@ -33,6 +34,7 @@ def recovered(store: Store, folder: str) -> Iterator[Event]:
         jobs=tuple(jobs),
         alive=frozenset() if rebooted else _alive(jobs),
         told=frozenset(job.id for job, _ in ends),
+        drained=bool(store.kept(DRAINED)),
     )
     for job, end in ends:
         yield as_told(job, end)

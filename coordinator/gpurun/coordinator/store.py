@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from gpurun.coordinator.core.effects import Record
+from gpurun.coordinator.core.effects import Keep, Record
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.state import ENDED_KEPT
 
@@ -107,7 +107,13 @@ class Store:
             row = found.fetchone()
         return 1 if row is None else int(row[0]) + 1
 
-    def write(self, records: Sequence[Record]) -> None:
+    def kept(self, key: str) -> str:
+        """What was last kept under a key; empty where nothing was."""
+        with self._usable():
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def write(self, records: Sequence[Record], kept: Sequence[Keep] = ()) -> None:
         """Write a batch in one transaction; of each job only its last state becomes its row."""
         last = {record.job.id: record.job for record in records}
         with self._usable(), self._db:
@@ -121,6 +127,9 @@ class Store:
                 "INSERT INTO story (job, boot, wall, cause, trigger, state, reservations, detail) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_line(record) for record in records],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(k.key, k.value) for k in kept]
             )
 
     def story(self, job: int) -> list[Line]:

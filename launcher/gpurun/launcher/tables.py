@@ -23,6 +23,8 @@ def status_table(status: Status) -> str:
     above = _aligned([_DEVICE_HEADER, *devices]) if devices else []
     if status.problem or not devices:
         above.append(clean(status.problem or "no device is seen"))
+    if status.coordinator.drained:
+        above.append("nothing new is admitted; gpurun drain --off ends that")
     below = _aligned([_JOB_HEADER, *jobs]) if jobs else ["no jobs"]
     return "\n".join([*above, "", *below])
 

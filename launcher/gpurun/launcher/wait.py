@@ -76,8 +76,11 @@ class Wait:
                 self._launch.job, self._grant = event.job, event
             case Paused():
                 self._on_paused(event)
-            case Terminate() | Ended():
+            case Terminate():
                 raise Failure(f"job {event.job} was cancelled while it waited", CANCELLED)
+            case Ended():
+                why = f": {event.text}" if event.text else ""
+                raise Failure(f"job {event.job} was cancelled while it waited{why}", CANCELLED)
             case Problem():
                 self._on_problem(event)
 

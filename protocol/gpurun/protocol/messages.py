@@ -154,7 +154,7 @@ class Ended(Message, frozen=True):
 
     job: int
     text: str = ""
-    """Peak use and what will be reserved next time."""
+    """Peak use and what will be reserved next time; of a job that never ran, why not."""
 
 
 # --- SDK to coordinator
@@ -288,6 +288,26 @@ class Cancel(Message, frozen=True):
     grace: float = 10.0
 
 
+class Adjust(Message, frozen=True):
+    """Change what was said of a job; what is None stays. Answered at once."""
+
+    job: str
+    priority: int | None = None
+    memory: int | None = None
+    """Bytes on each device."""
+    memory_share: float | None = None
+    """The same as a share of each device."""
+    utilization: float | None = None
+    time: float | None = None
+    """Seconds."""
+
+
+class Drain(Message, frozen=True):
+    """Admit nothing new until it is said otherwise; running jobs go on. Answered at once."""
+
+    on: bool
+
+
 class SimulateLoad(Message, frozen=True):
     """Occupy a simulated device for as long as the sender lives."""
 
@@ -334,7 +354,7 @@ class Problem(Message, frozen=True):
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Overdue | Durable | Refused | Resumed | Detach
-    | AskStatus | AskWhy | Pause | Resume | Cancel | SimulateLoad
+    | AskStatus | AskWhy | Pause | Resume | Cancel | Adjust | Drain | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 

@@ -12,6 +12,8 @@ class Coordinator(msgspec.Struct, frozen=True):
     version: str
     pid: int
     uptime: float
+    drained: bool = False
+    """Whether nothing new is admitted, by `gpurun drain`."""
 
 
 class DeviceMemory(msgspec.Struct, frozen=True):

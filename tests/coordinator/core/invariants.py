@@ -19,7 +19,10 @@ def check(state: State, stored: Mapping[int, Job]) -> None:
 
 
 def _under_the_caps(state: State) -> None:
-    """1. Reservations stay under the caps of each device, except for one job alone on it."""
+    """1. Reservations stay under the caps of each device, except for one job alone on it.
+
+    `--share` is the exception for utilisation.
+    """
     limits = state.settings.limits
     for load in loads_of(state).values():
         if len(load.charges) < 2:
@@ -31,7 +34,8 @@ def _under_the_caps(state: State) -> None:
             if held.device == load.device
         )
         assert reserved <= limits.memory * load.total, load
-        assert load.charged_utilization <= limits.utilization + EPSILON, load
+        busy = sum(charge.utilization for charge in load.charges.values() if not charge.shares)
+        assert busy <= limits.utilization + EPSILON, load
 
 
 def _in_the_store(state: State, stored: Mapping[int, Job]) -> None:

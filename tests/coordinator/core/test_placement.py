@@ -74,3 +74,20 @@ def test_a_gang_waits_for_devices_that_are_not_there_any_more() -> None:
     reason = world.last(m.Waiting, world.launcher(job)).reason
     assert reason.code is ReasonCode.GPUS
     assert "1 of the 2 devices that it needs are there" in reason.text
+
+
+def test_a_job_goes_only_where_it_was_told_to() -> None:
+    """By index or UUID; it waits there while another device is free."""
+    world = World(24 * GIB, 24 * GIB)
+    first = world.start(20, 0.5, on=("1",))
+    assert world.job(first).reservations[0].device == "GPU-1"
+    second = world.submit(20, 0.5, on=("GPU-1",))
+    assert world.state(second) is JobState.QUEUED
+    third = world.submit(20, 0.5)
+    assert world.job(third).reservations[0].device == "GPU-0"
+
+
+def test_both_the_option_and_the_callers_variable_restrict() -> None:
+    world = World(24 * GIB, 24 * GIB)
+    job = world.submit(20, 0.5, on=("0", "1"), only=("1",))
+    assert world.job(job).reservations[0].device == "GPU-1"

@@ -53,6 +53,8 @@ def test_the_utmost_is_possible(spec: dict[str, object]) -> None:
         ({"utilization": 0.0}, "a share"),
         ({"memory_share": 1.01}, "a share"),
         ({"memory_share": float("nan")}, "a share"),
+        ({"on": ("7",)}, "--gpu 7 is not a device of this machine; there are 0 (GPU-0), 1 (GPU-1)"),
+        ({"on": ("1",), "gpus": 2}, "--gpu 1 leaves 1 of this machine's devices and 2 are asked"),
         ({"only": ()}, "CUDA_VISIBLE_DEVICES= leaves 0"),
         ({"only": ("1",), "gpus": 2}, "CUDA_VISIBLE_DEVICES=1 leaves 1 of this machine's devices"),
     ],

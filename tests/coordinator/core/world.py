@@ -50,6 +50,8 @@ class World:
         """Devices whose processes' memory cannot be read."""
         self.gone: set[int] = set()
         """Jobs whose processes have ended, whatever is known of it."""
+        self.used: dict[int, int] = {}
+        """Bytes on each device of jobs that use something else than they reserved."""
         self.stored: dict[int, Job] = {}
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
@@ -78,9 +80,14 @@ class World:
     def instant(self) -> Instant:
         return Instant(self.now, 1.7e9 + self.now)
 
+    def use(self, job: int, memory: int) -> None:
+        """From now on the job uses this much (GiB) on each device."""
+        self.used[job] = memory * GIB
+        self.sample()
+
     # --- launchers
 
-    def submit(self, memory: int | None = None, util: float | None = None, **spec: object) -> int:
+    def submit(self, memory: float | None = None, util: float | None = None, **spec: object) -> int:
         """Submit a job; memory in GiB, uid, peer and uuid by keyword; return its number."""
         uid = spec.pop("uid", USER)
         uuid = str(spec.pop("uuid", f"uuid-{self.peers}"))
@@ -90,7 +97,7 @@ class World:
             command=("python", name),
             cwd="/home/user",
             name=name,
-            memory=None if memory is None else memory * GIB,
+            memory=None if memory is None else int(memory * GIB),
             utilization=util,
             **spec,  # type: ignore[arg-type]
         )
@@ -278,7 +285,10 @@ class World:
         for job in self.scheduler.state.jobs.values():
             if job.process is not None and not job.state.ended and job.id not in self.gone:
                 pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
-                processes += [self._use(uuid, pid, held.memory, 0.0, job.id) for held in here]
+                processes += [
+                    self._use(uuid, pid, self.used.get(job.id, held.memory), 0.0, job.id)
+                    for held in here
+                ]
         memory, share = self.external.get(uuid, (0, 0.0))
         if memory or share:
             processes.append(self._use(uuid, 77, memory, share, None))

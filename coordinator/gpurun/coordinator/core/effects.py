@@ -23,6 +23,13 @@ class Record(Effect, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Keep(Effect, frozen=True, kw_only=True):
+    """Store what must outlive the coordinator and is no job's."""
+
+    key: str
+    value: str
+
+
 class Send(Effect, frozen=True, kw_only=True):
     """Say something to a client."""
 

@@ -79,3 +79,5 @@ class RestartEvent(Event, frozen=True, kw_only=True):
     alive: frozenset[Process]
     told: frozenset[int] = frozenset()
     """Jobs whose launchers left word of their end; it follows."""
+    drained: bool = False
+    """Whether nothing new was to be admitted."""

@@ -25,12 +25,14 @@ class Jobs(MutableMapping[int, Job]):
         """How many in the queue have each base priority."""
         self._sharers: list[Place] = []
         self._deviceless: dict[int, Job] = {}
+        self._dependents: dict[int, set[int]] = {}
 
     def __getitem__(self, number: int) -> Job:
         return self._jobs[number]
 
     def __setitem__(self, number: int, job: Job) -> None:
         self._leave_queue(number)
+        self._depend(number, job)
         self._jobs[number] = job
         if job.state is JobState.QUEUED and not job.charged:
             self._active.pop(number, None)
@@ -41,6 +43,7 @@ class Jobs(MutableMapping[int, Job]):
 
     def __delitem__(self, number: int) -> None:
         self._leave_queue(number)
+        self._depend(number, None)
         del self._jobs[number]
         self._active.pop(number, None)
 
@@ -65,6 +68,10 @@ class Jobs(MutableMapping[int, Job]):
     def deviceless(self) -> list[Job]:
         """Those in the queue that need no device."""
         return list(self._deviceless.values())
+
+    def dependents(self, number: int) -> list[Job]:
+        """Those that may start only when this one has finished, oldest first."""
+        return [self._jobs[job] for job in sorted(self._dependents.get(number, ()))]
 
     @property
     def queued(self) -> int:
@@ -104,6 +111,18 @@ class Jobs(MutableMapping[int, Job]):
         self._priorities[priority] -= 1
         if not self._priorities[priority]:
             del self._priorities[priority]
+
+    def _depend(self, number: int, job: Job | None) -> None:
+        before = self._jobs[number].after if number in self._jobs else ()
+        after = job.after if job is not None else ()
+        if before == after:
+            return
+        for other in before:
+            self._dependents[other].discard(number)
+            if not self._dependents[other]:
+                del self._dependents[other]
+        for other in after:
+            self._dependents.setdefault(other, set()).add(number)
 
     def _place_of(self, job: Job) -> Place:
         if job.state is JobState.QUEUED:

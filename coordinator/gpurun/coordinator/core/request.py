@@ -2,7 +2,9 @@
 
 import re
 
-from gpurun.coordinator.core.placement import visible
+from gpurun.coordinator.core.after import awaited
+from gpurun.coordinator.core.placement import named, visible
+from gpurun.coordinator.core.sample import DeviceSample
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import JobSpec
 from gpurun.protocol.messages import Problem, Submit
@@ -18,14 +20,26 @@ _NO_UUID = re.compile(r"[^0-9a-zA-Z-]")
 def obstacle_for_ever(state: State, message: Submit) -> Problem | None:
     """Why no future can admit this request; None when one can, or when it runs already."""
     spec = message.spec
-    if problem := _malformed(spec) or _nonsense(message):
+    if problem := malformed(spec) or _nonsense(message):
         return Problem(text=problem, code=USAGE)
-    if spec.gpus == 0 or message.held is not None:
+    if message.held is not None:
+        return None
+    after = awaited(state, spec.after)
+    if isinstance(after, str):
+        return Problem(text=after, code=USAGE)
+    return too_much(state, spec)
+
+
+def too_much(state: State, spec: JobSpec) -> Problem | None:
+    """Why this machine never has what is asked for; None when it has."""
+    if spec.gpus == 0:
         return None
     if not state.devices:
         return Problem(text=state.problem or "this machine has no GPU", code=NO_DEVICE)
     samples = [device.sample for device in state.devices.values()]
     allowed = [sample for sample in samples if visible(spec, sample.index, sample.uuid)]
+    if missing := [name for name in spec.on or () if not _names_any(name, samples)]:
+        return Problem(text=_no_such(missing[0], samples), code=USAGE)
     if len(allowed) < spec.gpus:
         return Problem(text=_too_few(state, spec, len(allowed)), code=USAGE)
     totals = sorted((sample.total or 0 for sample in allowed), reverse=True)
@@ -39,7 +53,17 @@ def obstacle_for_ever(state: State, message: Submit) -> Problem | None:
     return None
 
 
-def _malformed(spec: JobSpec) -> str:
+def _names_any(name: str, samples: list[DeviceSample]) -> bool:
+    return any(named((name,), sample.index, sample.uuid) for sample in samples)
+
+
+def _no_such(name: str, samples: list[DeviceSample]) -> str:
+    there = ", ".join(f"{sample.index} ({sample.uuid})" for sample in samples)
+    return f"--gpu {name} is not a device of this machine; there are {there}"
+
+
+def malformed(spec: JobSpec) -> str:
+    """What cannot be meant, in one line; empty when all can."""
     if not spec.command:
         return "there is no command to run; gpurun --help shows how"
     if not -100 <= spec.priority <= 100:
@@ -66,6 +90,11 @@ def _nonsense(message: Submit) -> str:
 
 
 def _too_few(state: State, spec: JobSpec, allowed: int) -> str:
+    if spec.on is not None:
+        return (
+            f"--gpu {', '.join(spec.on)} leaves {allowed} of this machine's devices and "
+            f"{spec.gpus} are asked for; name as many or ask for fewer"
+        )
     if spec.only is not None:
         return (
             f"CUDA_VISIBLE_DEVICES={','.join(spec.only)} leaves {allowed} of this machine's "

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gpurun.coordinator.core import lease, schedule, wake
+from gpurun.coordinator.core import after, lease, schedule, wake
 from gpurun.coordinator.core.effects import Effect
 from gpurun.coordinator.core.events import (
     Event,
@@ -15,8 +15,10 @@ from gpurun.coordinator.core.events import (
     TimerEvent,
 )
 from gpurun.coordinator.core.reactions import (
+    adjust,
     attach,
     cancel,
+    drain,
     ending,
     loss,
     pause,
@@ -48,6 +50,8 @@ MESSAGES: dict[type[messages.Message], Callable[[State, MessageEvent, Any], None
     messages.Pause: pause.on_pause,
     messages.Resume: resume.on_resume,
     messages.Cancel: cancel.on_cancel,
+    messages.Adjust: adjust.on_adjust,
+    messages.Drain: drain.on_drain,
 }
 """What each message does; those that are absent are answered by the server without a decision."""
 
@@ -69,6 +73,7 @@ class Scheduler:
         for event in events:
             state.begin(event)
             _react(state, event)
+            after.settle(state)
         if state.pass_wanted:
             schedule.schedule(state)
         return state.effects

@@ -56,6 +56,8 @@ class State:
         """CLOCK_BOOTTIME until which the expected ones are waited for."""
         self.asked_to_pause: defaultdict[int, list[Peer]] = defaultdict(list)
         """Commands that wait until a job is paused."""
+        self.ends: list[Job] = []
+        """Jobs that the event under way has ended, and whose dependents have not heard of it."""
         self.drained = False
         """Nothing new is admitted until a person says so."""
         self.reasons: dict[int, WaitReason] = {}
@@ -92,11 +94,13 @@ class State:
         self.pass_wanted = True
         return job
 
-    def update(self, job: Job, note: Note | None = None, **changes: object) -> Job:
+    def update(
+        self, job: Job, note: Note | None = None, detail: str = "", **changes: object
+    ) -> Job:
         """Change what is known of a job without moving it; a note goes into its story."""
         job = msgspec.structs.replace(job, **changes)
         self._put(job)
-        self._record(job, note, "")
+        self._record(job, note, detail)
         return job
 
     def move(self, job: Job, trigger: Trigger, detail: str = "", **changes: object) -> Job:
@@ -113,6 +117,7 @@ class State:
         if state not in (JobState.PAUSING, JobState.PAUSED, JobState.RESUMING):
             self._disappoint(job, detail)
         if state.ended:
+            self.ends.append(job)
             self._retire(job)
         return job
 

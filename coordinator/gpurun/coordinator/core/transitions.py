@@ -39,6 +39,8 @@ class Note(StrEnum):
 
     PROCESS_ENDED = "process ended"
     SEEN_GONE = "seen gone"
+    ADJUSTED = "adjusted"
+    AFTER = "waited for has finished"
 
 
 class InvalidTransitionError(Exception):

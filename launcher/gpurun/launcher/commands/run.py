@@ -35,6 +35,17 @@ from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PR
     help="Devices, all or nothing (default 1); 0 for none.",
 )
 @option(
+    "--gpu",
+    multiple=True,
+    metavar="ID",
+    help="Only on this device, by index or UUID; may be repeated.",
+)
+@option(
+    "--share",
+    is_flag=True,
+    help="Utilisation does not hold it back beside your own jobs and others that say this.",
+)
+@option(
     "--time",
     type=DURATION,
     metavar="DURATION",
@@ -46,6 +57,12 @@ from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PR
     default="auto",
     metavar="auto|exit|never",
     help="How it may be asked to step aside (default auto).",
+)
+@option(
+    "--after",
+    multiple=True,
+    metavar="JOB",
+    help="Start when JOB has finished with 0; may be repeated.",
 )
 @option("--name", type=NAME, metavar="NAME", help="Shown in place of the command.")
 @option(

@@ -13,6 +13,7 @@ HELLO_TIME = 2.0
 
 def on_restart(state: State, event: RestartEvent) -> None:
     """Find every job again."""
+    state.drained = event.drained
     for job in event.jobs:
         _remember(state, job)
     for job in list(state.live()):

@@ -1,5 +1,6 @@
 """Submit, AskAgain and Leave: a launcher brings a job, asks anew, or gives up waiting."""
 
+from gpurun.coordinator.core.after import awaited
 from gpurun.coordinator.core.effects import WatchLauncher
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, Process, Stage
@@ -70,6 +71,7 @@ def on_leave(state: State, event: MessageEvent, message: Leave) -> None:
 
 
 def _new(state: State, event: MessageEvent, message: Submit) -> Job:
+    after = awaited(state, message.spec.after)
     job = Job(
         id=state.next_id,
         uuid=message.uuid,
@@ -78,6 +80,7 @@ def _new(state: State, event: MessageEvent, message: Submit) -> Job:
         spec=message.spec,
         submitted_at=state.now.wall,
         since=state.now.boot,
+        after=() if isinstance(after, str) else after,  # of one that runs already, nobody asks
     )
     return state.add(job, " ".join(message.spec.command))
 

@@ -1,0 +1,102 @@
+"""Adjust: what was said of a job changes; what it holds grows only into room that is there."""
+
+import msgspec
+
+from gpurun.coordinator.core.admission import judge
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Basis, Job, Reservation
+from gpurun.coordinator.core.loads import loads_of
+from gpurun.coordinator.core.reactions.authority import named
+from gpurun.coordinator.core.request import malformed, too_much
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Note
+from gpurun.coordinator.core.words import blocked_text
+from gpurun.protocol.job import JobSpec
+from gpurun.protocol.messages import Adjust, Done, Problem
+from gpurun.protocol.quantity import format_duration, format_share, format_size
+
+
+def on_adjust(state: State, event: MessageEvent, message: Adjust) -> None:
+    """Answered at once; a change that is refused changes nothing."""
+    job = named(state, event, message.job)
+    if job is None:
+        return
+    spec = _changed(job.spec, message)
+    if spec == job.spec:
+        _refuse(state, event, f"nothing of {job.label} changes; gpurun adjust --help shows how", 2)
+        return
+    if text := malformed(spec):
+        _refuse(state, event, text, 2)
+        return
+    if problem := too_much(state, spec):
+        state.send(event.peer, problem)
+        return
+    reserved = _reserved(state, job, spec)
+    if isinstance(reserved, str):
+        _refuse(state, event, f"{job.label} cannot grow now: {reserved}", 1)
+        return
+    _adjust(state, job, spec, reserved)
+    state.send(event.peer, Done(job=job.id, text=f"{job.label}: {_said(message)}"))
+
+
+def _adjust(state: State, job: Job, spec: JobSpec, reserved: tuple[Reservation, ...]) -> None:
+    changes: dict[str, object] = {}
+    if reserved != job.reservations:
+        granted = max(held.memory for held in reserved)
+        changes = {"reservations": reserved, "granted": granted, "basis": Basis.TOLD}
+    state.update(job, Note.ADJUSTED, "by a person", spec=spec, **changes)
+    state.untold.add(job.id)
+    state.pass_wanted = True
+
+
+def _changed(spec: JobSpec, message: Adjust) -> JobSpec:
+    told = {
+        name: value
+        for name in ("priority", "utilization", "time")
+        if (value := getattr(message, name)) is not None
+    }
+    if message.memory is not None or message.memory_share is not None:
+        told |= {"memory": message.memory, "memory_share": message.memory_share}
+    return msgspec.structs.replace(spec, **told)
+
+
+def _reserved(state: State, job: Job, spec: JobSpec) -> tuple[Reservation, ...] | str:
+    """What the job holds with the new figures, or why there is no room for that."""
+    if not job.charged or job.state.waits or _need(spec) == _need(job.spec):
+        return job.reservations
+    changed = msgspec.structs.replace(job, spec=spec)
+    loads, held = loads_of(state), []
+    for before in job.reservations:
+        load = loads.get(before.device)
+        if load is None:
+            return "its device is not there"
+        verdict = judge(changed, load.without(frozenset({job.id})), state.settings)
+        need = verdict.need
+        grows = need.memory > before.memory or need.utilization > before.utilization
+        if grows and not verdict.fits:
+            return blocked_text(state, verdict)
+        held.append(Reservation(before.device, need.memory, need.utilization))
+    return tuple(held)
+
+
+def _need(spec: JobSpec) -> tuple[object, ...]:
+    return spec.memory, spec.memory_share, spec.utilization
+
+
+def _said(message: Adjust) -> str:
+    parts = []
+    if message.priority is not None:
+        parts.append(f"priority {message.priority}")
+    if message.memory is not None:
+        parts.append(f"{format_size(message.memory)} of each device")
+    if message.memory_share is not None:
+        parts.append(f"{format_share(message.memory_share)} of each device's memory")
+    if message.utilization is not None:
+        parts.append(f"{format_share(message.utilization)} of each device's time")
+    if message.time is not None:
+        parts.append(f"takes {format_duration(message.time)}")
+    return ", ".join(parts) + " from now on"
+
+
+def _refuse(state: State, event: MessageEvent, text: str, code: int) -> None:
+    state.send(event.peer, Problem(text=text, code=code))

@@ -1,0 +1,52 @@
+"""`--share`: utilisation does not hold a job back beside its own kind; memory always does."""
+
+import pytest
+from tests.coordinator.core.world import OTHER_USER, World
+
+from gpurun.protocol.job import JobState
+from gpurun.protocol.quantity import GIB
+
+
+@pytest.fixture
+def world() -> World:
+    return World(24 * GIB)
+
+
+def admitted(world: World, job: int) -> bool:
+    return world.state(job) is JobState.STARTING
+
+
+def test_it_starts_beside_jobs_of_its_user_however_busy_they_are(world: World) -> None:
+    world.start(8, 0.9)
+    assert not admitted(world, world.submit(2, 0.5))
+    assert admitted(world, world.submit(2, 0.5, share=True))
+
+
+def test_memory_holds_it_back_all_the_same(world: World) -> None:
+    world.start(16, 0.9)
+    assert not admitted(world, world.submit(8, 0.5, share=True))
+
+
+def test_beside_another_user_only_where_both_said_it(world: World) -> None:
+    world.start(8, 0.9)
+    assert not admitted(world, world.submit(2, 0.5, share=True, uid=OTHER_USER))
+
+
+def test_beside_another_user_who_said_it_too(world: World) -> None:
+    world.start(8, 0.9, share=True)
+    assert admitted(world, world.submit(2, 0.5, share=True, uid=OTHER_USER))
+
+
+def test_a_program_that_nobody_knows_is_not_shared_with(world: World) -> None:
+    """Who computes there did not agree."""
+    world.external["GPU-0"] = (1 * GIB, 0.8)
+    world.sample()
+    assert not admitted(world, world.submit(2, 0.5, share=True))
+
+
+def test_it_passes_a_blocked_job_of_its_user_on_memory_that_is_left(world: World) -> None:
+    """What is set aside in memory stays set aside."""
+    world.start(8, 0.9)
+    world.submit(4, 0.9)
+    assert admitted(world, world.submit(6, 0.5, share=True))
+    assert not admitted(world, world.submit(6, 0.5, share=True))
