@@ -105,7 +105,7 @@ def test_nobody_is_alone_beside_a_charge_a_claim_or_a_foreigner() -> None:
     assert not load_of(device(100), [job(1, 10)], stale=False).idle
     assert not load_of(device(90, (None, 10)), [], stale=False).idle
     assert load_of(device(90, (None, 10), compute=False), [], stale=False).idle
-    idle.set_aside[2] = Charge(10, 0.1)
+    idle.keep(2, Charge(10, 0.1))
     assert not idle.idle
     assert (idle.set_aside_memory, idle.set_aside_utilization) == (10, 0.1)
     assert idle.without(frozenset()).set_aside == idle.set_aside

@@ -61,6 +61,10 @@ class Jobs(MutableMapping[int, Job]):
         """Those that could start if there were room, first in line first."""
         return (self._jobs[place[-1]] for place in self._queue)
 
+    def some(self, begin: int, number: int) -> list[Job]:
+        """So many of the queue, from this place on."""
+        return [self._jobs[place[-1]] for place in self._queue[begin : begin + number]]
+
     def sharers(self) -> Iterator[Job]:
         """Those in the queue that do not mind who else computes, first in line first."""
         return (self._jobs[place[-1]] for place in self._sharers)
@@ -80,8 +84,8 @@ class Jobs(MutableMapping[int, Job]):
 
     @property
     def top_priority(self) -> int:
-        """The highest base priority of any in the queue, which is not empty."""
-        return max(self._priorities)
+        """The highest base priority of any in the queue; the lowest that there is in an empty one."""
+        return max(self._priorities, default=-100)
 
     def ahead_of(self, number: int) -> int:
         """How many come before the job in the queue; 0 for one that is not in it."""

@@ -45,25 +45,31 @@ class Load(msgspec.Struct, kw_only=True):
     set_aside: dict[int, Charge]
     """Room that blocked jobs ahead in the queue have a claim to."""
 
-    @property
-    def charged_memory(self) -> int:
-        """Bytes of all own jobs."""
-        return sum(charge.memory for charge in self.charges.values())
+    charged_memory: int = 0
+    """Bytes of all own jobs. The sums are kept beside what they sum up: a pass reads them often."""
+    charged_utilization: float = 0.0
+    set_aside_memory: int = 0
+    """Bytes that are spoken for."""
+    set_aside_utilization: float = 0.0
 
-    @property
-    def charged_utilization(self) -> float:
-        """Shares of all own jobs."""
-        return sum(charge.utilization for charge in self.charges.values())
+    def __post_init__(self) -> None:
+        charges, aside = self.charges.values(), self.set_aside.values()
+        self.charged_memory = sum(charge.memory for charge in charges)
+        self.charged_utilization = sum(charge.utilization for charge in charges)
+        self.set_aside_memory = sum(charge.memory for charge in aside)
+        self.set_aside_utilization = sum(charge.utilization for charge in aside)
 
-    @property
-    def set_aside_memory(self) -> int:
-        """Bytes that are spoken for."""
-        return sum(charge.memory for charge in self.set_aside.values())
+    def take(self, job: int, need: Charge) -> None:
+        """Charge the device with a job that is admitted."""
+        self.charges[job] = need
+        self.charged_memory += need.memory
+        self.charged_utilization += need.utilization
 
-    @property
-    def set_aside_utilization(self) -> float:
-        """Shares that are spoken for."""
-        return sum(charge.utilization for charge in self.set_aside.values())
+    def keep(self, job: int, need: Charge) -> None:
+        """Set room aside for a job that is blocked."""
+        self.set_aside[job] = need
+        self.set_aside_memory += need.memory
+        self.set_aside_utilization += need.utilization
 
     @property
     def idle(self) -> bool:

@@ -15,14 +15,14 @@ from gpurun.coordinator.core.lease import grant
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.order import in_order
-from gpurun.coordinator.core.pausing import can_be_asked, is_leaving, relief_for
+from gpurun.coordinator.core.pausing import Relief, can_be_asked, is_leaving, relief_for
 from gpurun.coordinator.core.placement import choose, judge_all, nearness
 from gpurun.coordinator.core.reasons import own_reason
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.words import blocked_text
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
 
-FURTHER = 8
+FURTHER = 3
 """Jobs behind the end of the pass that are looked at all the same, to say why they wait."""
 
 
@@ -51,6 +51,9 @@ class Plan:
         """Who was looked at and waits, first in line first."""
         self.wanted: dict[int, list[int]] = {}
         """Jobs to pause, each with the waiting jobs that want it."""
+        self._open = list(self.loads.values())
+        """Devices that are not known to be full; a pass takes room and never gives any."""
+        self._movable = {job.id for job in state.jobs.active() if self._may_step_aside(job)}
 
     def make(self, until: Job | None = None) -> None:
         """Take the queue in order; stop before `until`, with the room that is left for it."""
@@ -80,7 +83,8 @@ class Plan:
 
     def _is_full(self) -> bool:
         """Whether nobody in the queue could start, nor be made room for."""
-        return all(self._has_no_room(load) for load in self.loads.values())
+        self._open = [load for load in self._open if not self._has_no_room(load)]
+        return not self._open
 
     def _has_memory(self) -> bool:
         """Whether anyone who does not mind who else computes could start."""
@@ -91,14 +95,14 @@ class Plan:
         state = self.state
         if not is_full(load, state.settings):
             return False
-        here = [state.jobs[job] for job in load.charges if job in state.jobs]
-        askable = {job.id for job in here if self._may_step_aside(job)}
-        return not askable or is_full(load.without(frozenset(askable)), state.settings)
+        movable = self._movable.intersection(load.charges)
+        return not movable or is_full(load.without(frozenset(movable)), state.settings)
 
     def _may_step_aside(self, job: Job) -> bool:
         state = self.state
-        return job.spec.priority < state.jobs.top_priority and (
-            is_leaving(job) or can_be_asked(job, state.settings, state.now.boot)
+        return is_leaving(job) or (
+            job.spec.priority < state.jobs.top_priority
+            and can_be_asked(job, state.settings, state.now.boot)
         )
 
     def _take(self, job: Job) -> None:
@@ -109,7 +113,7 @@ class Plan:
             self.blocked.append((job, self._block(job, verdicts)))
             return
         for verdict in chosen:
-            verdict.load.charges[job.id] = verdict.need
+            verdict.load.take(job.id, verdict.need)
         self.grants.append((job, chosen))
 
     def _block(self, job: Job, verdicts: list[Verdict]) -> WaitReason:
@@ -122,14 +126,20 @@ class Plan:
             text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
             return WaitReason(ReasonCode.GPUS, text)
         reason = _reason(state, job, min(blocked, key=nearness), verdicts)
-        relief = relief_for(job, verdicts, state.jobs, state.settings, state.now.boot)
+        relief = self._relief(job, verdicts)
         for victim in relief.victims if relief else ():
             self.wanted.setdefault(victim, []).append(job.id)
         aside = relief.devices if relief else self._to_drain(job, verdicts)
         for verdict in verdicts:
             if verdict.fits or verdict.load.device in aside:
-                verdict.load.set_aside[job.id] = verdict.need
+                verdict.load.keep(job.id, verdict.need)
         return reason
+
+    def _relief(self, job: Job, verdicts: list[Verdict]) -> Relief | None:
+        if not self._movable:
+            return None
+        movable = {number: self.state.jobs[number] for number in self._movable}
+        return relief_for(job, verdicts, movable, self.state.settings, self.state.now.boot)
 
     def _to_drain(self, job: Job, verdicts: list[Verdict]) -> tuple[str, ...]:
         """The devices that others are kept from, beside those on which the job fits already.

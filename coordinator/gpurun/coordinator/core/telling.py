@@ -5,7 +5,6 @@ Of the many behind, whose place changes with every start, a few are told anew in
 """
 
 from collections.abc import Iterable
-from itertools import islice
 
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.reasons import reason_of
@@ -44,5 +43,5 @@ def _swept(state: State) -> list[Job]:
     """The next few of the queue, round and round."""
     begin = state.swept if state.swept < state.jobs.queued else 0
     state.swept = begin + SWEEP
-    behind = islice(state.jobs.queue(), begin, begin + SWEEP)
+    behind = state.jobs.some(begin, SWEEP)
     return [job for job in behind if job.id not in state.reasons]
