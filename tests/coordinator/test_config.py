@@ -33,7 +33,13 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     assert found == settings(tmp_path, "") == Settings()
     assert msgspec.to_builtins(found) == {
         "limits": {"memory": 0.9, "utilization": 0.9, "headroom": 512 * MIB},
-        "pause": {"enabled": True, "deadline": 60.0, "min_run": 600.0, "max_paused": 3600.0},
+        "pause": {
+            "enabled": True,
+            "deadline": 60.0,
+            "min_run": 600.0,
+            "max_paused": 3600.0,
+            "budget": 0.1,
+        },
         "queue": {"ageing": 300.0, "drain_after": 600.0},
         "monitor": {"interval": 1.0, "window": 10.0},
         "estimate": {"unknown": 0.25},
@@ -54,6 +60,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         deadline = "90s"
         min_run = "5min"
         max_paused = "1.5h"
+        budget = 0
         [queue]
         ageing = "1min"
         drain_after = "1h"
@@ -66,7 +73,13 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     )
     assert msgspec.to_builtins(found) == {
         "limits": {"memory": 0.8, "utilization": 1.0, "headroom": GIB},
-        "pause": {"enabled": False, "deadline": 90.0, "min_run": 300.0, "max_paused": 5400.0},
+        "pause": {
+            "enabled": False,
+            "deadline": 90.0,
+            "min_run": 300.0,
+            "max_paused": 5400.0,
+            "budget": 0.0,
+        },
         "queue": {"ageing": 60.0, "drain_after": 3600.0},
         "monitor": {"interval": 0.5, "window": 20.0},
         "estimate": {"unknown": 0.5},

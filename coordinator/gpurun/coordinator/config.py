@@ -78,6 +78,12 @@ def _share(value: object) -> float:
     return number
 
 
+def _portion(value: object) -> float:
+    if (number := _number(value)) is None or not 0 <= number <= 1:
+        raise ValueError("must be a share from 0 to 1, like 0.1")
+    return number
+
+
 def _size(value: object) -> int:
     if isinstance(value, str):
         return parse_size(value)
@@ -125,6 +131,7 @@ _KEYS: dict[str, dict[str, Callable[[object], object]]] = {
         "deadline": _duration,
         "min_run": _duration,
         "max_paused": _duration,
+        "budget": _portion,
     },
     "queue": {"ageing": _ageing, "drain_after": _duration},
     "monitor": {"interval": _interval, "window": _duration},

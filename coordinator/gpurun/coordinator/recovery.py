@@ -49,7 +49,7 @@ def _after_reboot(job: Job, boot: float) -> Job:
     """Instants of another run of the machine mean nothing; nothing of it holds a device."""
     held = () if job.state.ended else job.reservations
     return msgspec.structs.replace(
-        job, since=boot, lease=None, left=None, returned=None, reservations=held
+        job, since=boot, lease=None, left=None, returned=None, away=(), reservations=held
     )
 
 

@@ -233,6 +233,7 @@ def test_an_unknown_time_makes_nobody_of_another_user_step_aside() -> None:
     world, training = training_world()
     world.submit(12, 0.5, priority=50, uid=OTHER_USER)
     assert world.state(training) is JobState.RUNNING
+    world.advance(1000.0)
     world.submit(12, 0.5, priority=60, uid=OTHER_USER, time=60.0)
     assert world.state(training) is JobState.PAUSING
 

@@ -53,6 +53,8 @@ class PauseOrder(msgspec.Struct, frozen=True):
     stage: Stage = Stage.ASKED
     overdue: bool = False
     """A deadline has passed without a safe point."""
+    captured: float = 0.0
+    """CLOCK_BOOTTIME of the point of no return."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int = 0
     returned: float | None = None
     """CLOCK_BOOTTIME of the return from a pause that the scheduler asked for."""
+    leaving_cost: float | None = None
+    """Seconds from the last point of no return until the device was seen free."""
+    return_cost: float | None = None
+    """Seconds from the last grant after a pause until its training went on."""
+    away: tuple[tuple[float, float], ...] = ()
+    """CLOCK_BOOTTIME of the begin and end of each absence of the last day for other users' jobs."""
     checkpoint: str = ""
     exit_code: int | None = None
 

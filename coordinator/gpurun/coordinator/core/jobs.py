@@ -84,7 +84,7 @@ class Jobs(MutableMapping[int, Job]):
 
     @property
     def top_priority(self) -> int:
-        """The highest base priority of any in the queue; the lowest that there is in an empty one."""
+        """The highest base priority of any in the queue; -100 where it is empty."""
         return max(self._priorities, default=-100)
 
     def ahead_of(self, number: int) -> int:

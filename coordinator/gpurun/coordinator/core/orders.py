@@ -60,11 +60,6 @@ def order_of(job: Job, request: int) -> PauseOrder | None:
     return None
 
 
-def stage(order: PauseOrder, new: Stage) -> PauseOrder:
-    """The order one stage further."""
-    return msgspec.structs.replace(order, stage=new)
-
-
 def awaited_by(order: PauseOrder, waiters: tuple[int, ...]) -> PauseOrder:
     """The order with those who wait for it now."""
     return msgspec.structs.replace(order, waiters=waiters)

@@ -1,78 +1,18 @@
-"""Whom to ask to step aside for a job that is blocked.
+"""Who may be asked to step aside, by whom, and what that costs.
 
 Only a job of strictly lower base priority that said it can; never one that has just come back.
-The answer is a function of the present state: it is worked out anew in every pass, and a request
-that no pass wants any more is withdrawn.
+Each obstacle is a sentence, so that `gpurun why` can show why nobody is asked.
 """
 
-from collections.abc import Iterable, Mapping
-
-import msgspec
-
-from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.job import Job
-from gpurun.coordinator.core.ledger import Load
-from gpurun.coordinator.core.order import rank
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
+from gpurun.protocol.quantity import format_duration, format_share
 
-
-class Relief(msgspec.Struct, frozen=True):
-    """The jobs whose leaving would let the blocked one start, and where."""
-
-    victims: frozenset[int]
-    devices: tuple[str, ...]
-
-
-_NOBODY: frozenset[int] = frozenset()
-
-
-def relief_for(
-    blocked: Job,
-    verdicts: Iterable[Verdict],
-    jobs: Mapping[int, Job],
-    settings: Settings,
-    now: float,
-) -> Relief | None:
-    """The least that must step aside for the blocked job; None when nothing would help.
-
-    Jobs that are stepping aside already cost nothing more and count first.
-    """
-    if not settings.pause.enabled:
-        return None
-    options = []
-    for verdict in verdicts:
-        load = verdict.load
-        victims = _NOBODY if verdict.fits else _victims_on(blocked, load, jobs, settings, now)
-        if victims is not None:
-            fresh = sum(not is_leaving(jobs[job]) for job in victims)
-            options.append((fresh, len(victims), load.index, load.device, victims))
-    if len(options) < max(1, blocked.spec.gpus):
-        return None
-    chosen = sorted(options, key=lambda option: option[:3])[: blocked.spec.gpus]
-    return Relief(frozenset().union(*(o[4] for o in chosen)), tuple(o[3] for o in chosen))
-
-
-def can_be_asked(job: Job, settings: Settings, now: float) -> bool:
-    """Whether the scheduler may ask this job to step aside for anyone."""
-    return (
-        settings.pause.enabled
-        and job.state is JobState.RUNNING
-        and not is_leaving(job)
-        and can_exit(job) == ""
-        and not job.unpausable
-        and not job.cancelling
-        and (job.returned is None or now - job.returned >= settings.pause.min_run)
-    )
-
-
-def may_be_asked(job: Job, blocked: Job, settings: Settings, now: float) -> bool:
-    """Whether the scheduler may ask this job to step aside for the blocked one."""
-    return (
-        job.spec.priority < blocked.spec.priority
-        and can_be_asked(job, settings, now)
-        and _bearable(job, blocked, settings)
-    )
+DAY = 86_400.0
+"""Seconds over which `[pause] budget` is counted."""
+FIRST_COST = 10.0
+"""Seconds that a pause is taken to cost a job which has not had one yet."""
 
 
 def can_exit(job: Job) -> str:
@@ -95,42 +35,60 @@ def can_exit(job: Job) -> str:
     return ""
 
 
+def unasked(job: Job, settings: Settings, now: float) -> str:
+    """Why the scheduler asks this job for nobody; empty where it may ask it."""
+    if not settings.pause.enabled:
+        return "[pause] enabled is false: only people may pause"
+    if job.state is not JobState.RUNNING or is_leaving(job) or job.cancelling:
+        return f"it is {job.state}"
+    if why := can_exit(job) or job.unpausable:
+        return why
+    rest = 0.0 if job.returned is None else job.returned + settings.pause.min_run - now
+    if rest > 0:
+        return f"it has just come back and runs undisturbed for another {format_duration(rest)}"
+    return ""
+
+
+def unasked_for(job: Job, blocked: Job, settings: Settings, now: float) -> str:
+    """Why the scheduler does not ask this job to step aside for the blocked one; or empty."""
+    if job.spec.priority >= blocked.spec.priority:
+        return f"its priority ({job.spec.priority}) is not lower"
+    return unasked(job, settings, now) or _unbearable(job, blocked, settings, now)
+
+
 def is_leaving(job: Job) -> bool:
     """Stepping aside already, or ended and not yet seen gone."""
     return job.state is JobState.PAUSING or job.left is not None
 
 
-def _bearable(job: Job, blocked: Job, settings: Settings) -> bool:
+def cost(job: Job) -> float:
+    """Seconds of its work that a pause takes from a job: to save, to release and to resume."""
+    if job.leaving_cost is None or job.return_cost is None:
+        return FIRST_COST
+    return job.leaving_cost + job.return_cost
+
+
+def away_for_others(job: Job, now: float) -> float:
+    """Seconds of the last day in which the job stood aside for jobs of other users."""
+    return sum(max(0.0, ended - max(began, now - DAY)) for began, ended in job.away)
+
+
+def _unbearable(job: Job, blocked: Job, settings: Settings, now: float) -> str:
     """Short work may be waited for; of unknown length only between jobs of one user."""
-    if blocked.spec.time is None:
-        return job.uid == blocked.uid
-    return blocked.spec.time <= settings.pause.max_paused
+    time = blocked.spec.time
+    if time is None:
+        return "" if job.uid == blocked.uid else "nobody told how long it would be (--time)"
+    if time > settings.pause.max_paused:
+        longest = format_duration(settings.pause.max_paused)
+        return f"it would stand aside for longer than {longest}, which is [pause] max_paused"
+    return "" if job.uid == blocked.uid else _beyond_budget(job, time, settings, now)
 
 
-def _victims_on(
-    blocked: Job, load: Load, jobs: Mapping[int, Job], settings: Settings, now: float
-) -> frozenset[int] | None:
-    """The least set of jobs on one device without which the blocked one would fit."""
-    here = [jobs[job] for job in load.charges if job in jobs]
-    leaving = [job.id for job in here if is_leaving(job)]
-    askable = [job for job in here if may_be_asked(job, blocked, settings, now)]
-    if not leaving and not askable:
-        return None
-    askable.sort(key=rank, reverse=True)
-    gone: list[int] = leaving
-    if not _fits(blocked, load, gone, settings):
-        for job in askable:
-            gone = [*gone, job.id]
-            if _fits(blocked, load, gone, settings):
-                break
-        else:
-            return None
-    for job_id in list(gone):
-        fewer = [other for other in gone if other != job_id]
-        if _fits(blocked, load, fewer, settings):
-            gone = fewer
-    return frozenset(gone)
-
-
-def _fits(blocked: Job, load: Load, gone: list[int], settings: Settings) -> bool:
-    return judge(blocked, load.without(frozenset(gone)), settings).fits
+def _beyond_budget(job: Job, time: float, settings: Settings, now: float) -> str:
+    """`[pause] budget`: the share of a job's wall time in a day that others' jobs may take."""
+    wall = min(DAY, job.ran + job.paused + now - job.since)
+    budget = settings.pause.budget * wall
+    if away_for_others(job, now) + time + cost(job) <= budget:
+        return ""
+    share = format_share(settings.pause.budget)
+    return f"other users' jobs may take {share} of its time, which is {format_duration(budget)} now"

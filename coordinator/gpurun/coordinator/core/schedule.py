@@ -15,9 +15,10 @@ from gpurun.coordinator.core.lease import grant
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.order import in_order
-from gpurun.coordinator.core.pausing import Relief, can_be_asked, is_leaving, relief_for
+from gpurun.coordinator.core.pausing import is_leaving, unasked
 from gpurun.coordinator.core.placement import choose, judge_all, nearness
 from gpurun.coordinator.core.reasons import own_reason
+from gpurun.coordinator.core.relief import Relief, relief_for
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.words import blocked_text
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
@@ -53,7 +54,9 @@ class Plan:
         """Jobs to pause, each with the waiting jobs that want it."""
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
-        self._movable = {job.id for job in state.jobs.active() if self._may_step_aside(job)}
+        self._movable = frozenset(
+            job.id for job in state.jobs.active() if self._may_step_aside(job)
+        )
 
     def make(self, until: Job | None = None) -> None:
         """Take the queue in order; stop before `until`, with the room that is left for it."""
@@ -96,13 +99,13 @@ class Plan:
         if not is_full(load, state.settings):
             return False
         movable = self._movable.intersection(load.charges)
-        return not movable or is_full(load.without(frozenset(movable)), state.settings)
+        return not movable or is_full(load.without(movable), state.settings)
 
     def _may_step_aside(self, job: Job) -> bool:
         state = self.state
         return is_leaving(job) or (
             job.spec.priority < state.jobs.top_priority
-            and can_be_asked(job, state.settings, state.now.boot)
+            and unasked(job, state.settings, state.now.boot) == ""
         )
 
     def _take(self, job: Job) -> None:
@@ -138,8 +141,8 @@ class Plan:
     def _relief(self, job: Job, verdicts: list[Verdict]) -> Relief | None:
         if not self._movable:
             return None
-        movable = {number: self.state.jobs[number] for number in self._movable}
-        return relief_for(job, verdicts, movable, self.state.settings, self.state.now.boot)
+        state = self.state
+        return relief_for(job, verdicts, state.jobs, self._movable, state.settings, state.now.boot)
 
     def _to_drain(self, job: Job, verdicts: list[Verdict]) -> tuple[str, ...]:
         """The devices that others are kept from, beside those on which the job fits already.

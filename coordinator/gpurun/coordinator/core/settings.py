@@ -30,6 +30,8 @@ class Pausing(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds a job runs undisturbed after it has come back."""
     max_paused: float = 3600.0
     """Seconds after which a paused job heads the queue."""
+    budget: float = 0.10
+    """Share of a job's wall time in a day that pauses for other users' jobs may take."""
 
 
 class Queueing(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 
 from gpurun.coordinator.core.admission import EPSILON, Verdict
+from gpurun.coordinator.core.forecast import remaining, wait_on
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
-from gpurun.coordinator.core.placement import judge_all
+from gpurun.coordinator.core.pausing import is_leaving, unasked_for
+from gpurun.coordinator.core.placement import judge_all, nearness
 from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.schedule import Plan
 from gpurun.coordinator.core.settings import Limits
 from gpurun.coordinator.core.state import State
-from gpurun.protocol.quantity import format_share, format_size
+from gpurun.protocol.quantity import format_duration, format_share, format_size
 
 
 def why_text(state: State, job: Job) -> str:
@@ -24,9 +26,38 @@ def why_text(state: State, job: Job) -> str:
     plan = Plan(state)
     plan.make(until=job)
     lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
-    for verdict in judge_all(job, plan.loads.values(), state.settings):
+    verdicts = judge_all(job, plan.loads.values(), state.settings)
+    for verdict in verdicts:
         lines += _sum(verdict, state.settings.limits)
-    return "\n".join(lines)
+    return "\n".join([*lines, *_way_out(state, job, verdicts)])
+
+
+def _way_out(state: State, job: Job, verdicts: list[Verdict]) -> Iterable[str]:
+    """What must happen for a blocked job to start, and when that is expected."""
+    blocked = [verdict for verdict in verdicts if not verdict.fits]
+    if not job.ready or len(verdicts) - len(blocked) >= job.spec.gpus:
+        return
+    for number in min(blocked, key=nearness).load.charges if blocked else ():
+        yield f"  {_will_leave(state, state.jobs[number], job)}"
+    now, jobs = state.now.boot, state.jobs
+    waits = [wait_on(verdict.load, job, jobs, state.settings, now) for verdict in blocked]
+    known = sorted(wait for wait in waits if wait is not None)
+    lacking = job.spec.gpus - (len(verdicts) - len(blocked))
+    if len(known) >= lacking:
+        yield f"  expected to start in about {format_duration(known[lacking - 1])}"
+    else:
+        yield "  nobody told when there will be room (--time), so its start is not known"
+
+
+def _will_leave(state: State, holder: Job, job: Job) -> str:
+    now = state.now.boot
+    if is_leaving(holder):
+        return f"{holder.label} is about to make room"
+    left = remaining(holder, now)
+    until = "" if left is None else f", and ends in about {format_duration(left)} as told"
+    if why := unasked_for(holder, job, state.settings, now):
+        return f"{holder.label} is not asked to step aside: {why}{until}"
+    return f"{holder.label} could step aside{until}"
 
 
 def _holdings(state: State, job: Job) -> Iterable[str]:

@@ -41,7 +41,14 @@ def _seen(state: State, job: Job, left: float) -> bool:
 
 
 def _paused(state: State, job: Job) -> None:
-    job = state.move(job, Trigger.RELEASED, pauses=job.pauses + 1, left=None)
+    captured = job.pause.captured if job.pause is not None else state.now.boot
+    job = state.move(
+        job,
+        Trigger.RELEASED,
+        pauses=job.pauses + 1,
+        left=None,
+        leaving_cost=state.now.boot - captured,
+    )
     state.send(state.launchers.get(job.id), Paused(job=job.id, text=pause_text(state, job)))
     for peer in state.asked_to_pause.pop(job.id, ()):
         text = f"{job.label} is paused; gpurun resume {job.id} lets it go on"

@@ -1,8 +1,11 @@
 """Capturing, Overdue, Durable, Refused, Resumed: the SDK speaks from the training loop."""
 
+import msgspec
+
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.pausing import DAY
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
@@ -23,7 +26,8 @@ def on_capturing(state: State, event: MessageEvent, message: Capturing) -> None:
     job = attempt_of(state, event, message.job, message.attempt)
     order = orders.order_of(job, message.request) if job is not None else None
     if job is not None and order is not None and order.stage is Stage.ASKED:
-        state.move(job, Trigger.CAPTURING, pause=orders.stage(order, Stage.CAPTURING))
+        order = msgspec.structs.replace(order, stage=Stage.CAPTURING, captured=state.now.boot)
+        state.move(job, Trigger.CAPTURING, pause=order)
 
 
 def on_overdue(state: State, event: MessageEvent, message: Overdue) -> None:
@@ -62,12 +66,29 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     gave_way = job.pause is not None and not job.pause.by_user
     returned = state.now.boot if gave_way else job.returned
     # Who speaks was spawned, also where its launcher has not said so yet.
-    changes = {"pause": None, "returned": returned, "lease": None}
+    changes = {
+        "pause": None,
+        "returned": returned,
+        "lease": None,
+        "return_cost": state.now.boot - job.since,
+        "away": _away(state, job),
+    }
     asked = state.asked_to_pause.pop(job.id, [])
     job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
     if asked:
         orders.ask(state, job)
         state.asked_to_pause[job.id] = asked
+
+
+def _away(state: State, job: Job) -> tuple[tuple[float, float], ...]:
+    """The absences of the last day, with this one where it was for another user."""
+    now, order = state.now.boot, job.pause
+    away = tuple(span for span in job.away if span[1] > now - DAY)
+    if order is None:
+        return away
+    waiters = [state.find(waiter) for waiter in order.waiters]
+    others = any(waiter is not None and waiter.uid != job.uid for waiter in waiters)
+    return (*away, (order.captured, now)) if others else away
 
 
 def rest(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:
@@ -76,7 +97,8 @@ def rest(state: State, job: Job, request: int, checkpoint: str, detail: str) -> 
     if order is None or order.stage is Stage.ENDED:
         return
     if order.stage is not Stage.DURABLE:
-        done = orders.stage(order, Stage.DURABLE)
+        captured = order.captured or state.now.boot
+        done = msgspec.structs.replace(order, stage=Stage.DURABLE, captured=captured)
         job = state.move(job, Trigger.DURABLE, detail, pause=done, checkpoint=checkpoint)
     end = EndTree(job=job.id, attempt=job.attempt, request=request)
     state.send(state.launchers.get(job.id), end)

@@ -1,0 +1,41 @@
+"""When jobs are expected to end, as far as anyone has said, and when a blocked one could start.
+
+For the pause decision and for people: no admission depends on it.
+"""
+
+from collections.abc import Mapping
+
+from gpurun.coordinator.core.admission import judge
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.settings import Settings
+from gpurun.protocol.job import JobState
+
+RUNS = (JobState.STARTING, JobState.RUNNING, JobState.PAUSING)
+
+
+def remaining(job: Job, now: float) -> float | None:
+    """Seconds until the job ends by what was told; None where nothing was, or it was wrong."""
+    if job.left is not None:
+        return 0.0
+    if job.spec.time is None or job.state not in RUNS:
+        return None
+    left = job.spec.time - job.ran - (now - job.since if job.state is not JobState.STARTING else 0)
+    return left if left > 0 else None
+
+
+def wait_on(
+    load: Load, blocked: Job, jobs: Mapping[int, Job], settings: Settings, now: float
+) -> float | None:
+    """Seconds until enough has ended on this device for the job to fit; None if that is unknown."""
+    ends = [
+        (left, number)
+        for number in load.charges
+        if number in jobs and (left := remaining(jobs[number], now)) is not None
+    ]
+    gone: frozenset[int] = frozenset()
+    for left, number in sorted(ends):
+        gone |= {number}
+        if judge(blocked, load.without(gone), settings).fits:
+            return left
+    return None
