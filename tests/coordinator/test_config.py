@@ -32,7 +32,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     found = config.load(str(tmp_path / "none.toml"))
     assert found == settings(tmp_path, "") == Settings()
     assert msgspec.to_builtins(found) == {
-        "limits": {"memory": 0.9, "utilization": 0.9, "headroom": 512 * MIB},
+        "limits": {"memory": 0.9, "utilization": 0.9, "headroom": 512 * MIB, "enforce": False},
         "pause": {
             "enabled": True,
             "deadline": 60.0,
@@ -55,6 +55,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         memory = 0.8
         utilization = 1
         headroom = "1GiB"
+        enforce = true
         [pause]
         enabled = false
         deadline = "90s"
@@ -72,7 +73,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         """,
     )
     assert msgspec.to_builtins(found) == {
-        "limits": {"memory": 0.8, "utilization": 1.0, "headroom": GIB},
+        "limits": {"memory": 0.8, "utilization": 1.0, "headroom": GIB, "enforce": True},
         "pause": {
             "enabled": False,
             "deadline": 90.0,

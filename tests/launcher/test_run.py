@@ -72,7 +72,11 @@ def test_a_reservation_of_all_that_is_left_says_that_nothing_was_told(
 def test_the_job_gets_the_callers_environment_and_what_the_contract_adds(
     start: Start, coordinator: CoordinatorDouble, environment: dict[str, str]
 ) -> None:
-    command = start("env", "-0", env=environment | {"MINE": "a b", "GPURUN_RESUME": "stale"})
+    command = start(
+        "env",
+        "-0",
+        env=environment | {"MINE": "a b", "GPURUN_RESUME": "stale", "GPURUN_MEMORY_LIMIT": "1"},
+    )
     launcher = inside_job(command.pid)["GPURUN_LAUNCHER"]
     submit = coordinator.admit(devices=("GPU-a", "GPU-b"), attempt=2)
     coordinator.end()
@@ -367,3 +371,11 @@ def test_a_refusal_is_said_once_beside_a_running_job_and_not_to_who_wants_quiet(
     errors = [line for line in ended(command)[2].splitlines() if "error" in line]
     both = ["gpurun: error: other devices", "gpurun: error: other version"]
     assert errors == ([] if quiet else both)
+
+
+def test_a_limit_is_handed_on_to_the_sdk(start: Start, coordinator: CoordinatorDouble) -> None:
+    """`[limits] enforce`; bytes of each device."""
+    command = start("-q", "sh", "-c", "echo $GPURUN_MEMORY_LIMIT")
+    coordinator.admit(limit=6 << 30)
+    coordinator.end()
+    assert ended(command)[1] == f"{6 << 30}\n"

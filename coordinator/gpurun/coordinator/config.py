@@ -125,7 +125,7 @@ def _number(value: object) -> float | None:
 
 
 _KEYS: dict[str, dict[str, Callable[[object], object]]] = {
-    "limits": {"memory": _share, "utilization": _share, "headroom": _size},
+    "limits": {"memory": _share, "utilization": _share, "headroom": _size, "enforce": _switch},
     "pause": {
         "enabled": _switch,
         "deadline": _duration,

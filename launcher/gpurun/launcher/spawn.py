@@ -9,6 +9,9 @@ from gpurun.launcher.program import Program
 from gpurun.launcher.signals import RESTORED, Signals
 from gpurun.protocol.messages import Grant
 
+_SOMETIMES = ("GPURUN_RESUME", "GPURUN_MEMORY_LIMIT")
+"""What is set for some attempts only, and would be wrong in the others."""
+
 
 def spawn(program: Program, environment: Mapping[str, str], signals: Signals) -> int:
     """Start the program in this process group and return its pid; raise OSError if it cannot be.
@@ -37,7 +40,7 @@ def job_environment(
     caller: Mapping[str, str], grant: Grant, socket: str, checkpoints: str
 ) -> dict[str, str]:
     """The caller's environment and what contract.md adds to it."""
-    environment = {name: value for name, value in caller.items() if name != "GPURUN_RESUME"}
+    environment = {name: value for name, value in caller.items() if name not in _SOMETIMES}
     own = process.read(os.getpid())
     environment |= {
         "GPURUN_JOB": str(grant.job),
@@ -51,4 +54,6 @@ def job_environment(
     }
     if grant.resume:
         environment["GPURUN_RESUME"] = grant.resume
+    if grant.limit:
+        environment["GPURUN_MEMORY_LIMIT"] = str(grant.limit)
     return environment

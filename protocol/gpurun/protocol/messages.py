@@ -123,6 +123,8 @@ class Grant(Message, frozen=True):
     """On what grounds: told or unknown."""
     place: str
     """The devices in words."""
+    limit: int = 0
+    """Bytes of each device that the job's SDK is to hold PyTorch to; 0 for no limit."""
     resume: str = ""
     """The checkpoint to go on from; empty at a first start."""
 

@@ -16,6 +16,8 @@ class Attempt(NamedTuple):
     """The folder of this job's checkpoints."""
     resume: str
     """The checkpoint to go on from; empty at a first start."""
+    limit: int = 0
+    """Bytes of each device that PyTorch may allocate with its context; 0 where nothing is said."""
 
 
 def attempt() -> Attempt | None:
@@ -29,6 +31,7 @@ def attempt() -> Attempt | None:
             socket=os.environ["GPURUN_SOCKET"],
             checkpoints=os.environ["GPURUN_CHECKPOINT_DIR"],
             resume=get("GPURUN_RESUME", ""),
+            limit=int(get("GPURUN_MEMORY_LIMIT", "0")),
         )
     except (KeyError, ValueError):
         return None

@@ -2,7 +2,7 @@
 
 from typing import Any, Generic, TypeVar
 
-from gpurun.sdk import job
+from gpurun.sdk import job, limit
 from gpurun.sdk.trainable import Trainable
 
 TYPE_CHECKING = False
@@ -39,10 +39,12 @@ def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps
     After a pause the same call goes on from the checkpoint, and its result is the same, bit for
     bit, as that of a training which was never interrupted (deterministic kernels provided).
     """
+    attempt = job.attempt()
+    if attempt is not None and attempt.limit:
+        limit.hold_to(attempt.limit)
     trainable = trainable_class()
     try:
         trainable.setup(dict(config or {}))
-        attempt = job.attempt()
         if attempt is None:
             return _train(trainable, steps)
         return _train_under_gpurun(trainable, steps, attempt)

@@ -3,6 +3,7 @@
 from tests.coordinator.core.world import World
 
 from gpurun.coordinator.core.job import Basis
+from gpurun.coordinator.core.settings import Limits, Settings
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB
@@ -121,3 +122,11 @@ def test_a_used_lapsed_lease_is_lapsed_no_more() -> None:
     world.advance(10.0)
     world.say(launcher, m.Spawned(job=job, attempt=1, pid=4242, start_time=1))
     assert world.job(job).lapsed is None
+
+
+def test_a_grant_says_the_limit_only_where_limits_are_enforced() -> None:
+    """What was reserved on each device."""
+    for enforce, limit in ((False, 0), (True, 6 * GIB)):
+        world = World(24 * GIB, settings=Settings(limits=Limits(enforce=enforce)))
+        job = world.submit(6, 0.1)
+        assert world.last(m.Grant, world.launcher(job)).limit == limit

@@ -54,6 +54,7 @@ def grant_message(state: State, job: Job) -> Grant:
         utilization=max((r.utilization for r in job.reservations), default=0.0),
         basis=job.basis,
         place=place_text(held),
+        limit=job.granted if state.settings.limits.enforce else 0,
         resume=job.checkpoint if job.state is JobState.RESUMING else "",
     )
 

@@ -17,6 +17,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Share of a device's time: the cap."""
     headroom: int = 512 * MIB
     """Bytes kept free beside the cap."""
+    enforce: bool = False
+    """Whether the SDK holds PyTorch's allocator to what its job reserved."""
 
 
 class Pausing(msgspec.Struct, frozen=True, kw_only=True):
