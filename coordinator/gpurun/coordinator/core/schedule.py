@@ -92,7 +92,8 @@ class Plan:
     def _has_memory(self) -> bool:
         """Whether anyone who does not mind who else computes could start."""
         settings = self.state.settings
-        return any(load.healthy and memory_left(load, settings) > 0 for load in self.loads.values())
+        usable = (load for load in self.loads.values() if load.healthy and not load.stale)
+        return any(memory_left(load, settings) > 0 for load in usable)
 
     def _has_no_room(self, load: Load) -> bool:
         state = self.state
