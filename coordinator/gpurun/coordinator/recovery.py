@@ -33,6 +33,7 @@ def recovered(store: Store, folder: str) -> Iterator[Event]:
         jobs=tuple(jobs),
         alive=frozenset() if rebooted else _alive(jobs),
         told=frozenset(job.id for job, _ in ends),
+        profiles=tuple(store.profiles()),
     )
     for job, end in ends:
         yield as_told(job, end)

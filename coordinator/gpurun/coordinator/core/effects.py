@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.events import Peer
 from gpurun.coordinator.core.job import Job, Process
 from gpurun.protocol.messages import Message
@@ -21,6 +22,12 @@ class Record(Effect, frozen=True, kw_only=True):
     wall: float
     trigger: str = ""
     detail: str = ""
+
+
+class Learn(Effect, frozen=True, kw_only=True):
+    """Store what a run leaves behind."""
+
+    profile: Profile
 
 
 class Send(Effect, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.sample import DeviceSample
 from gpurun.protocol.messages import Message
@@ -79,3 +80,5 @@ class RestartEvent(Event, frozen=True, kw_only=True):
     alive: frozenset[Process]
     told: frozenset[int] = frozenset()
     """Jobs whose launchers left word of their end; it follows."""
+    profiles: tuple[Profile, ...] = ()
+    """What earlier runs have left behind, oldest first."""

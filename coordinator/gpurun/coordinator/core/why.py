@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from gpurun.coordinator.core.admission import EPSILON, Verdict
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.placement import judge_all
 from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.schedule import Plan
@@ -24,7 +25,7 @@ def why_text(state: State, job: Job) -> str:
     plan = Plan(state)
     plan.make(until=job)
     lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
-    for verdict in judge_all(job, plan.loads.values(), state.settings):
+    for verdict in judge_all(with_need(state, job), plan.loads.values(), state.settings):
         lines += _sum(verdict, state.settings.limits)
     return "\n".join(lines)
 
