@@ -32,6 +32,7 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
         time=options["time"],
         pause=options["pause"],
         only=_only(os.environ.get("CUDA_VISIBLE_DEVICES")),
+        retry_oom=options["retry_oom"],
         program=identify(words, program, folder),
         no_respawn=why_not_again(),
         pid=os.getpid(),

@@ -155,7 +155,7 @@ class Ended(Message, frozen=True):
     job: int
     text: str = ""
     """Peak use and what will be reserved next time."""
-    more: int = 0
+    ask_for: int = 0
     """Bytes to ask for after an end for lack of memory; 0 after any other, or if there are none."""
 
 

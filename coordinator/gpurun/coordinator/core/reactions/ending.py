@@ -26,8 +26,8 @@ def acknowledge(state: State, event: MessageEvent, job_id: int) -> None:
     if job is None or not may_speak_for(event, job):
         state.send(event.peer, Problem(text=f"there is no job {job_id} of yours"))
     elif job.state.ended:
-        more = try_next(state, job)
-        state.send(event.peer, Ended(job=job.id, text=end_text(state, job), more=more))
+        text, ask_for = end_text(state, job), try_next(state, job)
+        state.send(event.peer, Ended(job=job.id, text=text, ask_for=ask_for))
 
 
 def end(state: State, job: Job, code: int, survivors: tuple[int, ...] = ()) -> None:

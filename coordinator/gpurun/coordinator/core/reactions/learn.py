@@ -4,7 +4,7 @@ from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.shrinking import shrink
 from gpurun.coordinator.core.state import State
-from gpurun.protocol.messages import Cycled, OutOfMemory
+from gpurun.protocol.messages import Cycled, Done, OutOfMemory
 
 
 def on_out_of_memory(state: State, event: MessageEvent, message: OutOfMemory) -> None:
@@ -12,6 +12,8 @@ def on_out_of_memory(state: State, event: MessageEvent, message: OutOfMemory) ->
     job = attempt_of(state, event, message.job, message.attempt)
     if job is not None and not job.state.ended:
         state.update(job, oom=True, needed=max(0, message.needed))
+    # Who waits for this before it ends comes before the word of its end.
+    state.send(event.peer, Done(job=message.job, text="noted"))
 
 
 def on_cycled(state: State, event: MessageEvent, message: Cycled) -> None:
