@@ -8,7 +8,16 @@ from typing import TypeVar
 import msgspec
 from tests.coordinator.core.invariants import check
 
-from gpurun.coordinator.core.effects import Effect, Record, Sample, Send, WatchJob, WatchLauncher
+from gpurun.coordinator.core.effects import (
+    Effect,
+    Learn,
+    Record,
+    Sample,
+    Send,
+    WatchJob,
+    WatchLauncher,
+)
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.events import (
     Event,
     Instant,
@@ -46,9 +55,12 @@ class World:
         self.now = 1000.0
         self.totals = {f"GPU-{index}": size for index, size in enumerate(devices)}
         self.external: dict[str, tuple[int, float]] = {}
+        self.uses: dict[int, tuple[int, float]] = {}
+        """Bytes and share of time of jobs that do not use just what they reserved."""
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
         self.stored: dict[int, Job] = {}
+        self.profiles: list[Profile] = []
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
         self.peers = 0
@@ -215,15 +227,22 @@ class World:
         assert process is not None
         self.handle(JobProcessEndEvent(at=self.instant, job=job, process=process))
 
+    def use(self, job: int, memory: float, share: float = 0.0, looks: int = 1) -> None:
+        """Let a job hold so many GiB and so much time from now on, and look, second by second."""
+        self.uses[job] = (int(memory * GIB), share)
+        for _ in range(looks):
+            self.advance(1.0)
+
     def restart(self, alive: frozenset[Process] | None = None) -> None:
         """Kill the coordinator and start another from what the store has."""
         jobs = tuple(self.stored[job] for job in sorted(self.stored))
+        profiles = tuple(self.profiles)
         if alive is None:
             known = [p for job in jobs if not job.state.ended for p in (job.launcher, job.process)]
             alive = frozenset(p for p in known if p is not None)
         self.scheduler = Scheduler(self.settings)
         self.scheduler.state.next_id = max(self.stored, default=0) + 1
-        self.handle(RestartEvent(at=self.instant, jobs=jobs, alive=alive))
+        self.handle(RestartEvent(at=self.instant, jobs=jobs, alive=alive, profiles=profiles))
         self.sample()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -232,6 +251,8 @@ class World:
             assert effect.cause
             if isinstance(effect, Record):
                 self.stored[effect.job.id] = effect.job
+            if isinstance(effect, Learn):
+                self.profiles.append(effect.profile)
             if isinstance(effect, Send):
                 self.sent.append((effect.peer, decode_reply(encode(effect.message))))
         check(self.scheduler.state, self.stored)
@@ -276,7 +297,11 @@ class World:
         for job in self.scheduler.state.jobs.values():
             if job.process is not None and not job.state.ended:
                 pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
-                processes += [self._use(uuid, pid, held.memory, 0.0, job.id) for held in here]
+                for held in here:
+                    size, busy = self.uses.get(job.id, (held.memory, 0.0))
+                    shown = self._use(uuid, pid, size, busy, job.id)
+                    assumed = job.id not in self.uses
+                    processes.append((size, msgspec.structs.replace(shown[1], assumed=assumed)))
         memory, share = self.external.get(uuid, (0, 0.0))
         if memory or share:
             processes.append(self._use(uuid, 77, memory, share, None))
@@ -287,7 +312,7 @@ class World:
             name="Scripted",
             total=self.totals[uuid],
             free=self.totals[uuid] - used,
-            utilization=min(1.0, share),
+            utilization=min(1.0, sum(process.utilization or 0.0 for _, process in processes)),
             processes=tuple(process for _, process in processes),
         )
 

@@ -67,6 +67,10 @@ class Device:
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
+    def assumes(self, job: int) -> bool:
+        """Whether what is shown of the job is only what it reserved."""
+        return any(p.assumed for p in self.sample.processes if p.job == job)
+
     @property
     def settled(self) -> bool:
         """Whether the driver's utilization speaks of the jobs that are here now."""

@@ -35,7 +35,9 @@ def lesson_so_far(job: Job, seen: Seen, ran: float) -> Profile | None:
         model=seen.model,
         looks=min(seen.looks, BRIEF),
         memory=seen.memory,
+        assumed=seen.assumed,
         utilization=None if share is None else round(share, 1),
+        alone=min(seen.alone, BRIEF),
     )
     return Profile(
         job=job.id,

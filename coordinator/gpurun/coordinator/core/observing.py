@@ -34,6 +34,7 @@ def _look(state: State, job: Job, here: Sequence[Device]) -> Look:
         memory=most.observed(job.id),
         utilization=max(known, default=None),
         full=_full(most),
+        assumed=any(device.assumes(job.id) for device in here),
         ran=ran,
     )
 
@@ -62,5 +63,9 @@ def _note(state: State, job: Job, seen: Seen) -> None:
     if over:
         detail = f"uses {format_size(peak)} of {format_size(over[0].memory)} reserved"
         state.move(job, Trigger.OUTGREW, detail, incidents=job.incidents + 1)
-    elif job.seen is None or peak > RISE * (job.seen.memory or 0):
+    elif job.seen is None or job.seen.assumed > seen.assumed or _has_risen(job.seen, seen):
         state.update(job, seen=seen)
+
+
+def _has_risen(before: Seen, seen: Seen) -> bool:
+    return (seen.memory or 0) > RISE * (before.memory or 0)

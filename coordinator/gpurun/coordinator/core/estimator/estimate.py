@@ -11,6 +11,7 @@ from gpurun.coordinator.core.estimator.arguments import Arguments, read
 from gpurun.coordinator.core.estimator.carry import asks_less, carried
 from gpurun.coordinator.core.estimator.guess import Basis, Guess, Need
 from gpurun.coordinator.core.estimator.profile import Profile
+from gpurun.coordinator.core.estimator.seen import BRIEF
 from gpurun.protocol.job import ProgramId
 
 MARGIN = 0.05
@@ -110,7 +111,8 @@ def _utilization(asked: Asked, wanted: Arguments, known: Sequence[Profile]) -> G
     like = [
         run
         for run in known
-        if run.seen.utilization is not None
+        if run.seen.alone >= BRIEF
+        and not run.seen.assumed
         and run.seen.model in asked.models
         and read(run.program.arguments).words == wanted.words
     ]

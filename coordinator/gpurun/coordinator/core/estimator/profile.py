@@ -41,7 +41,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def peak(self) -> int:
         """The most bytes it was seen to hold; 0 where they were not seen."""
-        return self.seen.memory or 0
+        return 0 if self.seen.assumed else self.seen.memory or 0
 
 
 def family_of(uid: int, program: ProgramId) -> Family:

@@ -29,13 +29,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     utilization_peak: float | None = None
     alone: int = 0
     """How many samples that mean has."""
+    assumed: bool = False
+    """Whether nothing was measured, and all this is what the job reserved."""
     full: bool = False
     """Whether the device was all but full in the last sample that showed the job."""
 
     @property
     def known(self) -> bool:
         """Whether the peak was looked for long enough to be believed."""
-        return self.memory is not None and self.looks >= BRIEF
+        return self.memory is not None and self.looks >= BRIEF and not self.assumed
 
     def settled(self, ran: float) -> bool:
         """Whether the peak of a job that has run for so long is one of a whole run, as it seems."""
@@ -50,13 +52,15 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     utilization: float | None
     """The device's, where the job was alone on it; None otherwise."""
     full: bool
+    assumed: bool = False
     ran: float
     """Seconds it has run."""
 
 
 def looked(seen: Seen | None, look: Look) -> Seen:
     """What is known of a job after one more sample."""
-    seen = seen or Seen(model=look.model)
+    if seen is None or (seen.assumed and not look.assumed):
+        seen = Seen(model=look.model)
     rises = look.memory is not None and look.memory > RISE * (seen.memory or 0)
     known = [size for size in (seen.memory, look.memory) if size is not None]
     seen = msgspec.structs.replace(
@@ -66,6 +70,7 @@ def looked(seen: Seen | None, look: Look) -> Seen:
         memory=max(known, default=None),
         plateau=look.ran if rises else seen.plateau,
         full=look.full,
+        assumed=look.assumed,
         alone=0 if rises else seen.alone,
     )
     return seen if look.utilization is None else _computed(seen, look.utilization)
