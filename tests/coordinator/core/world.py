@@ -60,6 +60,7 @@ class World:
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
         self.stored: dict[int, Job] = {}
+        self.records: list[Record] = []
         self.profiles: list[Profile] = []
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
@@ -251,6 +252,7 @@ class World:
             assert effect.cause
             if isinstance(effect, Record):
                 self.stored[effect.job.id] = effect.job
+                self.records.append(effect)
             if isinstance(effect, Learn):
                 self.profiles.append(effect.profile)
             if isinstance(effect, Send):
@@ -278,6 +280,10 @@ class World:
     def got(self, kind: type[M], peer: bytes) -> list[M]:
         return [message for to, message in self.sent if to == peer and isinstance(message, kind)]
 
+    def details(self, job: int, trigger: str) -> list[str]:
+        """What the story of a job says of each time that this happened."""
+        return [r.detail for r in self.records if r.job.id == job and r.trigger == trigger]
+
     def wants_sample(self) -> bool:
         return any(isinstance(effect, Sample) for effect in self.effects)
 
@@ -299,9 +305,7 @@ class World:
                 pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
                 for held in here:
                     size, busy = self.uses.get(job.id, (held.memory, 0.0))
-                    shown = self._use(uuid, pid, size, busy, job.id)
-                    assumed = job.id not in self.uses
-                    processes.append((size, msgspec.structs.replace(shown[1], assumed=assumed)))
+                    processes.append(self._use(uuid, pid, size, busy, job.id))
         memory, share = self.external.get(uuid, (0, 0.0))
         if memory or share:
             processes.append(self._use(uuid, 77, memory, share, None))
@@ -321,5 +325,10 @@ class World:
     ) -> tuple[int, ProcessSample]:
         shown = None if uuid in self.hidden else memory
         return memory, ProcessSample(
-            pid=pid, start_time=1, memory=shown, utilization=share, job=job
+            pid=pid,
+            start_time=1,
+            memory=shown,
+            utilization=share,
+            job=job,
+            assumed=job is not None and job not in self.uses,
         )
