@@ -34,7 +34,8 @@ def read(arguments: tuple[str, ...]) -> Arguments:
             words.append(argument)
         else:
             name = key if equals else option or f"argument {len(numbers) + 1}"
-            words.append(name)
+            if equals or not option:
+                words.append(name)
             numbers[_free(name, numbers)] = value
         option = argument if value is None and argument.startswith("-") and not equals else ""
     return Arguments(tuple(sorted(words)), numbers)

@@ -89,16 +89,18 @@ def _partial(same: Sequence[Profile]) -> Guess | None:
 def _raised(guess: Guess | None, same: Sequence[Profile]) -> Guess | None:
     """No lower than what any run was seen to need, and above what one of them ran out with."""
     floor = max((run.peak * (1 + MARGIN) for run in same), default=0.0)
-    ooms = [oom_need(run.peak, run.reserved, run.needed) for run in same if run.oom]
-    oom = max(ooms, default=0.0)
+    short = [run for run in same if run.oom]
+    oom = max((oom_need(run.peak, run.reserved, run.needed) for run in short), default=0.0)
+    if guess is not None and oom <= guess.high:
+        return msgspec.structs.replace(guess, high=max(guess.high, floor))
+    if not oom:
+        return None
     if guess is None:
-        witnesses = [run for run in same if run.oom]
-        grounds = f"{_runs(witnesses)} that ran out of memory"
-        return Guess(oom, oom, Basis.INFERRED, len(witnesses), grounds) if oom else None
-    if oom > guess.high:
+        grounds = f"{_runs(short)} that ran out of memory"
+        guess = Guess(oom, oom, Basis.INFERRED, len(short), grounds)
+    else:
         grounds = f"{guess.grounds}, and one that ran out of memory"
-        return msgspec.structs.replace(guess, low=oom, high=oom, grounds=grounds)
-    return msgspec.structs.replace(guess, high=max(guess.high, floor))
+    return msgspec.structs.replace(guess, low=oom, high=max(oom, floor), grounds=grounds)
 
 
 def oom_need(peak: int, reserved: int, needed: int) -> float:
