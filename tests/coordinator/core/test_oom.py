@@ -130,3 +130,9 @@ def test_one_that_never_was_seen_still_teaches() -> None:
     run_out(world, job, needed=9)
     found = estimated(world.scheduler.state, USER, spec(TRAIN))
     assert (found.basis, found.memory) == ("inferred", int(9 * GIB * 1.05))
+
+
+def test_a_training_that_needs_more_than_any_device_has_is_not_sent_for_more() -> None:
+    world = World(24 * GIB)
+    job = world.start(4, 0.1, program=TRAIN)
+    assert run_out(world, job, needed=30).ask_for == 0

@@ -27,6 +27,7 @@ def try_next(state: State, job: Job) -> int:
         return 0
     peak = (job.seen.memory or 0) if job.seen else 0
     most = max((device.sample.total or 0 for device in state.devices.values()), default=0)
-    if max(peak, job.granted) >= state.settings.limits.memory * most:
+    had_it_all = max(peak, job.granted) >= int(state.settings.limits.memory * most)
+    if had_it_all or job.needed > most:
         return 0
     return min(int(oom_need(peak, job.granted, job.needed)), most)
