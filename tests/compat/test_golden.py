@@ -56,7 +56,14 @@ def test_a_stored_job_of_every_schema_is_read_and_loses_nothing(file: Path) -> N
     stored = msgspec.json.decode(file.read_bytes())
     job = msgspec.json.decode(file.read_bytes(), type=Job)
     again = msgspec.json.decode(msgspec.json.encode(job))
-    assert {name: again[name] for name in stored} == stored
+    assert _common(again, stored) == stored
+
+
+def _common(read: object, stored: object) -> object:
+    """What was read, without the fields that came later."""
+    if isinstance(read, dict) and isinstance(stored, dict):
+        return {name: _common(read[name], stored[name]) for name in stored}
+    return read
 
 
 @pytest.mark.parametrize("file", sorted(HERE.glob("schema_*.sql")), ids=lambda file: file.name)

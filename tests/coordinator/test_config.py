@@ -42,7 +42,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
         },
         "queue": {"ageing": 300.0, "drain_after": 600.0},
         "monitor": {"interval": 1.0, "window": 10.0},
-        "estimate": {"unknown": 0.25},
+        "estimate": {"unknown": 0.25, "settle": None},
     }
 
 
@@ -70,6 +70,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         window = "20s"
         [estimate]
         unknown = 0.5
+        settle = "2h"
         """,
     )
     assert msgspec.to_builtins(found) == {
@@ -83,8 +84,13 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         },
         "queue": {"ageing": 60.0, "drain_after": 3600.0},
         "monitor": {"interval": 0.5, "window": 20.0},
-        "estimate": {"unknown": 0.5},
+        "estimate": {"unknown": 0.5, "settle": 7200.0},
     }
+
+
+def test_settle_may_say_never(tmp_path: Path) -> None:
+    assert settings(tmp_path, "estimate.settle = 'never'").estimate.settle is None
+    assert settings(tmp_path, "estimate.settle = 0").estimate.settle == 0.0
 
 
 def test_plain_numbers_are_seconds_and_bytes(tmp_path: Path) -> None:
@@ -116,6 +122,7 @@ def test_plain_numbers_are_seconds_and_bytes(tmp_path: Path) -> None:
         ("queue.ageing = 0", "[queue] ageing = 0: must be more than nothing"),
         ("monitor.interval = 0", "must be at least 0.1 s"),
         ("monitor.window = []", "must be a duration"),
+        ("estimate.settle = 'soon'", "a duration like 90s"),
         ("limits.memory = ", "is not TOML"),
     ],
 )

@@ -112,6 +112,10 @@ def _ageing(value: object) -> float:
     return seconds
 
 
+def _settle(value: object) -> float | None:
+    return None if value == "never" else _duration(value)
+
+
 def _switch(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")  # noqa: TRY004 - a value of the file
@@ -135,6 +139,6 @@ _KEYS: dict[str, dict[str, Callable[[object], object]]] = {
     },
     "queue": {"ageing": _ageing, "drain_after": _duration},
     "monitor": {"interval": _interval, "window": _duration},
-    "estimate": {"unknown": _share},
+    "estimate": {"unknown": _share, "settle": _settle},
 }
 """The tables and keys of contract and settings, and what reads each."""

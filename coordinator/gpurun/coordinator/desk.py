@@ -24,14 +24,17 @@ _log = logging.getLogger(__name__)
 
 _REFUSED_KEPT = 1000
 """Connections of another protocol that are remembered, so that nothing they say is believed."""
-_FROM_TRAINING = (m.Attach, m.Detach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed)
+_FROM_TRAINING = (
+    m.Attach, m.Detach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed,
+    m.OutOfMemory, m.Cycled,
+)  # fmt: skip
 
 
 class Question(msgspec.Struct, frozen=True):
     """What changes nothing of a job; answered from the state after the batch that it came with."""
 
     incoming: Incoming
-    message: m.AskStatus | m.AskWhy | m.SimulateLoad
+    message: m.AskStatus | m.AskWhy | m.AskEstimate | m.SimulateLoad
 
 
 Answer = m.Message | MessageEvent | Question | None
@@ -58,7 +61,7 @@ class Desk:
             return m.Problem(text=str(error))
         if isinstance(message, m.Hello):
             return self._greet(incoming, message)
-        if isinstance(message, m.AskStatus | m.AskWhy | m.SimulateLoad):
+        if isinstance(message, m.AskStatus | m.AskWhy | m.AskEstimate | m.SimulateLoad):
             return Question(incoming, message)
         return self._event(incoming, message)
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable
 
 from gpurun.coordinator import clock, spool
-from gpurun.coordinator.core.effects import Effect, Keep, Record
+from gpurun.coordinator.core.effects import Effect, Keep, Learn, Record
 from gpurun.coordinator.store import Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -56,10 +56,11 @@ class Outbox:
         if self.trouble and now < self._retry_at:
             return False
         records = [effect for effect in self._effects if isinstance(effect, Record)]
+        profiles = [effect.profile for effect in self._effects if isinstance(effect, Learn)]
         kept = [effect for effect in self._effects if isinstance(effect, Keep)]
         try:
-            if records or kept:
-                self._store.write(records, kept)
+            if records or profiles or kept:
+                self._store.write(records, profiles, kept)
         except StoreError as error:
             self.trouble, self._retry_at = str(error), now + _RETRY
             _log.error("%s; nothing starts until it can be written", error)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
+from gpurun.coordinator.core.explained import estimate_text, estimated
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.core.state import State
@@ -16,6 +17,7 @@ from gpurun.coordinator.gpus.simulated import SimulatedDevices, SimulatedOutOfMe
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.store import Store
 from gpurun.protocol import messages as m
+from gpurun.protocol.job import JobSpec
 from gpurun.protocol.quantity import format_share, format_size
 from gpurun.protocol.status import Coordinator, JobStory, Status, StoryEntry
 from gpurun.protocol.version import VERSION
@@ -39,6 +41,8 @@ class Queries:
                 return m.StatusReply(status=self._status(everything=everything))
             case m.AskWhy() as why:
                 return self._why(why)
+            case m.AskEstimate(spec=spec):
+                return self._estimate(question.incoming.uid, spec)
             case m.SimulateLoad() as load:
                 return self._simulate(question.incoming, load)
 
@@ -66,6 +70,10 @@ class Queries:
         )
         story = JobStory(job_view(self._state, job, clock.iso), entries)
         return m.WhyReply(text=why_text(self._state, job), story=story)
+
+    def _estimate(self, uid: int, spec: JobSpec) -> m.Message:
+        estimate = estimated(self._state, uid, spec)
+        return m.EstimateReply(text=estimate_text(self._state, uid, spec), estimate=estimate)
 
     def _simulate(self, incoming: Incoming, load: m.SimulateLoad) -> m.Message:
         """Occupy a simulated device for the sender's life."""

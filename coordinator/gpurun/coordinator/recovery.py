@@ -35,6 +35,7 @@ def recovered(store: Store, folder: str) -> Iterator[Event]:
         alive=frozenset() if rebooted else _alive(jobs),
         told=frozenset(job.id for job, _ in ends),
         drained=bool(store.kept(DRAINED)),
+        profiles=tuple(store.profiles()),
     )
     for job, end in ends:
         yield as_told(job, end)

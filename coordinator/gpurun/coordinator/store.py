@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from gpurun.coordinator.core.effects import Keep, Record
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.state import ENDED_KEPT
 
-SCHEMA_VERSION = 1
 _BUSY = 0.2
 """Seconds to wait for somebody who reads along; the loop stands still meanwhile."""
-_SCHEMA = """
+_SCHEMAS = (
+    """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- a number never comes back
@@ -39,9 +40,24 @@ CREATE TABLE story (
     detail TEXT NOT NULL
 );
 CREATE INDEX story_job ON story (job);
-"""
+""",
+    """
+CREATE TABLE profiles (
+    id INTEGER PRIMARY KEY,                -- in the order in which the runs ended
+    uid INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    profile BLOB NOT NULL                  -- JSON of core.estimator.profile.Profile
+);
+CREATE INDEX profiles_path ON profiles (uid, path, id);
+""",
+)
+"""What makes version 1 of nothing, 2 of version 1, and so on: what is here never changes."""
+SCHEMA_VERSION = len(_SCHEMAS)
+PROFILES_KEPT = 10_000
+"""Runs, the last of all programs, that a new coordinator remembers."""
 _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(Job).decode
+_decode_profile = msgspec.json.Decoder(Profile).decode
 
 
 class StoreError(Exception):
@@ -100,6 +116,14 @@ class Store:
             )
             return sorted((_decode_job(row[0]) for row in rows), key=lambda job: job.id)
 
+    def profiles(self) -> list[Profile]:
+        """What the last runs have left behind, oldest first."""
+        with self._usable():
+            rows = self._db.execute(
+                "SELECT profile FROM profiles ORDER BY id DESC LIMIT ?", (PROFILES_KEPT,)
+            )
+            return [_decode_profile(row[0]) for row in rows][::-1]
+
     def next_id(self) -> int:
         """One more than the highest number that was ever given."""
         with self._usable():
@@ -113,7 +137,12 @@ class Store:
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return "" if row is None else str(row[0])
 
-    def write(self, records: Sequence[Record], kept: Sequence[Keep] = ()) -> None:
+    def write(
+        self,
+        records: Sequence[Record],
+        profiles: Sequence[Profile] = (),
+        kept: Sequence[Keep] = (),
+    ) -> None:
         """Write a batch in one transaction; of each job only its last state becomes its row."""
         last = {record.job.id: record.job for record in records}
         with self._usable(), self._db:
@@ -127,6 +156,10 @@ class Store:
                 "INSERT INTO story (job, boot, wall, cause, trigger, state, reservations, detail) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_line(record) for record in records],
+            )
+            self._db.executemany(
+                "INSERT INTO profiles (uid, path, profile) VALUES (?, ?, ?)",
+                [(one.uid, one.program.path, _encode(one)) for one in profiles],
             )
             self._db.executemany(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(k.key, k.value) for k in kept]
@@ -165,9 +198,9 @@ class Store:
                 f"the database {self._path} was written by a newer gpurun; install that version, "
                 "or move the database away"
             )
-        if version == 0:
+        for number, schema in enumerate(_SCHEMAS[version:], version + 1):
             self._db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {number}; COMMIT;"
             )
 
 

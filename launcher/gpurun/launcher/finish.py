@@ -18,7 +18,9 @@ def report_end(launch: Launch, end: End) -> int:
     ended = _await_ended(launch)
     if ended is None:
         _spool(launch, end)
-    elif ended.text:
+        return end.code
+    launch.ask_for = ended.ask_for
+    if ended.text:
         launch.say(f"job {end.job} ended: {ended.text}")
     return end.code
 

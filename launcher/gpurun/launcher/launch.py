@@ -1,6 +1,7 @@
 """What the launcher knows of its one job; every greeting to a coordinator says all of it."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import msgspec
 
@@ -44,6 +45,8 @@ class Launch:
         self.submitted = now()
         self.cancelled = False
         """Whether the job was told to end."""
+        self.ask_for = 0
+        """Bytes to ask for after an end for lack of memory; 0 where there is nothing to try."""
         self._complaints: set[str] = set()
         self.inbox = Inbox(paths.socket, coordinator, Signals(), self._greeting)
 
@@ -51,6 +54,21 @@ class Launch:
         yield Submit(uuid=self.order.uuid, spec=self.order.spec, held=self.held)
         if self.end:
             yield self.end
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether the ended job is to run once more, with more memory."""
+        spec = self.order.spec
+        return bool(spec.retry_oom and self.ask_for) and not (self.cancelled or spec.no_respawn)
+
+    def begin_again(self) -> None:
+        """Submit the command as another job, with more where its memory was told."""
+        spec = self.order.spec
+        if spec.memory or spec.memory_share or spec.program is None:
+            spec = msgspec.structs.replace(spec, memory=self.ask_for, memory_share=None)
+        self.order = msgspec.structs.replace(self.order, uuid=str(uuid4()), spec=spec)
+        self.job, self.held, self.end, self.ask_for = 0, None, None, 0
+        self.inbox.send(Submit(uuid=self.order.uuid, spec=spec))
 
     def say(self, text: str) -> None:
         """One of gpurun's own lines, unless they are not wanted."""

@@ -42,4 +42,4 @@ def started(grant: Grant) -> str:
 def _grounds(basis: str) -> str:
     if basis == "unknown":
         return "all that is left, since nothing was told"
-    return f"as {basis}"
+    return "as told" if basis == "told" else f"{basis} from earlier runs"

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from gpurun.launcher.failure import Failure
 from gpurun.launcher.ground import why_not_again
+from gpurun.launcher.identity import identify
 from gpurun.launcher.launch import Order
 from gpurun.launcher.program import Program
 from gpurun.protocol.job import JobSpec
@@ -18,9 +19,10 @@ SHOWN = 16384
 def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any]) -> Order:
     """The order of the options of `gpurun run`; raise Failure in a folder that is gone."""
     memory, share = options["mem"] or (None, None)
+    folder = _text(_folder())
     spec = JobSpec(
         command=_shown(words),
-        cwd=_text(_folder()),
+        cwd=folder,
         name=_text(options["name"] or os.path.basename(words[0]))[:SHOWN],
         priority=options["priority"],
         gpus=options["gpus"],
@@ -33,6 +35,8 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
         share=options["share"],
         after=tuple(options["after"]),
         only=_only(os.environ.get("CUDA_VISIBLE_DEVICES")),
+        retry_oom=options["retry_oom"],
+        program=identify(words, program, folder),
         no_respawn=why_not_again(),
         pid=os.getpid(),
     )

@@ -11,16 +11,17 @@ from gpurun.protocol.paths import Paths
 
 def run_job(order: Order, paths: Paths) -> int:
     """Run one job and return its exit code; raise Failure when it never ran."""
-    checkpoints = paths.checkpoints(order.uuid)
+    launch = None
     finished = False
-    _make_private(checkpoints)
+    _make_private(paths.checkpoints(order.uuid))
     try:
         launch = Launch(order, paths, ensure_coordinator(paths))
         code = _wait_and_run(launch)
         finished = code == 0 and not launch.cancelled
         return code
     finally:
-        _remove(checkpoints, even_full=finished)
+        last = launch.order if launch else order
+        _remove(paths.checkpoints(last.uuid), even_full=finished)
 
 
 def _wait_and_run(launch: Launch) -> int:
@@ -36,8 +37,19 @@ def _wait_and_run(launch: Launch) -> int:
         ground = ground or Ground()
         end = run_attempt(launch, ground, grant)
         if end and not (isinstance(end, Exited) and end.request):
-            return report_end(launch, end)
+            code = report_end(launch, end)
+            if not launch.tries_again:
+                return code
+            _begin_again(launch)
         ground.restore()
+
+
+def _begin_again(launch: Launch) -> None:
+    """Another job has a folder of its own: it never picks up an old checkpoint."""
+    old = launch.paths.checkpoints(launch.order.uuid)
+    launch.begin_again()
+    _remove(old, even_full=False)
+    _make_private(launch.paths.checkpoints(launch.order.uuid))
 
 
 def _make_private(folder: str) -> None:

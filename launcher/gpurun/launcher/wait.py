@@ -76,6 +76,8 @@ class Wait:
                 self._launch.job, self._grant = event.job, event
             case Paused():
                 self._on_paused(event)
+            case Ended() if event.job != self._launch.job:
+                pass  # said twice of the attempt before, which ran out of memory
             case Terminate():
                 raise Failure(f"job {event.job} was cancelled while it waited", CANCELLED)
             case Ended():

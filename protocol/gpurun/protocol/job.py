@@ -66,6 +66,21 @@ class WaitReason(msgspec.Struct, frozen=True):
     """Jobs that hold that device."""
 
 
+class ProgramId(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a program is recognised when it comes again."""
+
+    path: str
+    """The script, or where there is none the executable; absolute."""
+    arguments: tuple[str, ...] = ()
+    """All other words of the command."""
+    interpreter: str = ""
+    """What runs the script; empty for an executable."""
+    folder: str = ""
+    """Where an executable runs: `make train` is another program elsewhere."""
+    digest: str = ""
+    """Of the script's content; empty where it was not read."""
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a person asked for; it never changes by itself."""
 
@@ -92,6 +107,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Utilization does not hold it back beside its user's jobs and others that said so."""
     after: tuple[str, ...] = ()
     """Jobs, by number or name, that must have finished with 0 before it starts."""
+    program: ProgramId | None = None
+    """None from who cannot say: such a job is never recognised."""
+    retry_oom: bool = False
+    """Whether it is to run again, with more, after it ran out of memory."""
     no_respawn: str = ""
     """Why the command cannot be run again from its first line; empty when it can."""
     pid: int = 0

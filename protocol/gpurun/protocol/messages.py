@@ -8,7 +8,7 @@ Instants named `deadline` are seconds on CLOCK_BOOTTIME, which runs on while the
 import msgspec
 
 from gpurun.protocol.job import Held, JobSpec, WaitReason
-from gpurun.protocol.status import JobStory, Status
+from gpurun.protocol.status import Estimates, JobStory, Status
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
@@ -157,6 +157,8 @@ class Ended(Message, frozen=True):
     job: int
     text: str = ""
     """Peak use and what will be reserved next time; of a job that never ran, why not."""
+    ask_for: int = 0
+    """Bytes to ask for after an end for lack of memory; 0 after any other, or if there are none."""
 
 
 # --- SDK to coordinator
@@ -228,6 +230,27 @@ class Resumed(Message, frozen=True):
     step: int
 
 
+class OutOfMemory(Message, frozen=True):
+    """An allocation failed; if the job ends with an error now, it is for that."""
+
+    job: int
+    attempt: int
+    token: str
+    needed: int = 0
+    """Bytes that it would have held with what it was refused; 0 where that is not known."""
+
+
+class Cycled(Message, frozen=True):
+    """The training has been through all that it does, such as an epoch with validation and save.
+
+    From here on its peak so far is taken for that of the whole run.
+    """
+
+    job: int
+    attempt: int
+    token: str
+
+
 class Detach(Message, frozen=True):
     """The training loop is over: there is nothing to pause any more."""
 
@@ -269,6 +292,12 @@ class AskWhy(Message, frozen=True):
     """The admission sum and the story of one job (a number or a unique name)."""
 
     job: str
+
+
+class AskEstimate(Message, frozen=True):
+    """What a job of the sender's would reserve, and on what grounds."""
+
+    spec: JobSpec
 
 
 class Pause(Message, frozen=True):
@@ -336,6 +365,13 @@ class WhyReply(Message, frozen=True):
     story: JobStory
 
 
+class EstimateReply(Message, frozen=True):
+    """Answers AskEstimate, in one sentence and in figures."""
+
+    text: str
+    estimate: Estimates
+
+
 class Done(Message, frozen=True):
     """The command took effect, in one line."""
 
@@ -356,12 +392,13 @@ class Problem(Message, frozen=True):
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Overdue | Durable | Refused | Resumed | Detach
-    | AskStatus | AskWhy | Pause | Resume | Cancel | Adjust | Drain | SimulateLoad
+    | OutOfMemory | Cycled
+    | AskStatus | AskWhy | AskEstimate | Pause | Resume | Cancel | Adjust | Drain | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 
 Reply = (
     Welcome | Accepted | Waiting | Grant | EndTree | Terminate | Paused | Ended
-    | PauseRequest | GoOn | StatusReply | WhyReply | Done | Problem
+    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | Done | Problem
 )  # fmt: skip
 """What the coordinator writes."""

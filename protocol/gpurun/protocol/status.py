@@ -89,6 +89,30 @@ class Estimate(msgspec.Struct, frozen=True):
     confidence: float | None
 
 
+class Figure(msgspec.Struct, frozen=True):
+    """One estimate: `low` is what runs have shown, `high` what is reserved."""
+
+    basis: str
+    low: float | None
+    high: float | None
+    confidence: float | None
+    runs: int
+
+
+class Estimates(msgspec.Struct, frozen=True):
+    """What a job would reserve on each device, as `gpurun estimate --json` shows it.
+
+    `memory`, `utilization`, `basis` and `confidence` mean what they do in a job's estimate.
+    """
+
+    memory: int | None
+    utilization: float | None
+    basis: str
+    confidence: float | None
+    memory_figure: Figure
+    utilization_figure: Figure
+
+
 class Observed(msgspec.Struct, frozen=True):
     """What the job was seen to use, over its devices."""
 
@@ -132,6 +156,8 @@ class Job(msgspec.Struct, frozen=True):
     attempt: int
     pausable: tuple[str, ...] | None
     progress: Progress | None
+    incidents: int = 0
+    """How often it was first seen to use more than it had reserved."""
 
 
 class Status(msgspec.Struct, frozen=True):

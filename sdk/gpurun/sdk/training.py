@@ -65,11 +65,22 @@ def _train_under_gpurun(trainable: T, steps: int, attempt: job.Attempt) -> Resul
     metrics: dict[str, Any] = {}
     with opened(trainable, attempt) as session:
         link = session.link
-        for done in range(session.step, steps):
-            if link is not None and link.request is not None:
-                _step_aside(link, trainable, session, done)
-            metrics = trainable.step() or {}
+        try:
+            for done in range(session.step, steps):
+                if link is not None and link.request is not None:
+                    _step_aside(link, trainable, session, done)
+                metrics = trainable.step() or {}
+        except Exception as error:
+            _tell_of(link, error)
+            raise
     return Result(trainable, max(session.step, steps), metrics)
+
+
+def _tell_of(link: "Link | None", error: Exception) -> None:
+    if link is not None:
+        from gpurun.sdk.oom import tell_of_oom
+
+        tell_of_oom(link, error)
 
 
 def _step_aside(link: "Link", trainable: Trainable, session: "Session", step: int) -> None:

@@ -125,8 +125,10 @@ def test_a_job_that_outgrows_its_reservation_is_charged_for_what_it_uses() -> No
     from gpurun.coordinator.core.events import SampleEvent
 
     world.handle(SampleEvent(at=world.instant, taken=world.now, devices=(device,)))
-    assert world.scheduler.state.peaks[job] == 16 * GIB
-    assert world.state(world.submit(6, 0.1)) is JobState.QUEUED
+    seen = world.stored[job].seen
+    assert seen is not None
+    assert seen.memory == 16 * GIB
+    assert world.state(world.submit(1, 0.1)) is JobState.QUEUED
 
 
 def test_a_stale_sample_admits_nothing() -> None:

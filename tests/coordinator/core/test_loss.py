@@ -160,4 +160,4 @@ def test_only_jobs_that_are_known_have_a_peak() -> None:
     shown = world._device(0, "GPU-0")
     world.exit(job)
     look(world, shown)
-    assert world.scheduler.state.peaks == {}
+    assert world.scheduler.state.seen == {}

@@ -22,7 +22,7 @@ def test_the_fields_of_a_job_are_the_contracts() -> None:
     world = World(24 * GIB)
     job = world.start(6, 0.4)
     shown = msgspec.to_builtins(job_view(world.scheduler.state, world.job(job), str))
-    assert set(shown) == CONTRACT_JOB
+    assert set(shown) == CONTRACT_JOB | {"incidents"}
     assert shown["request"] == {"gpus": 1, "memory": 6 * GIB, "utilization": 0.4}
     assert set(shown["estimate"]) == {"memory", "utilization", "basis", "confidence"}
     assert set(shown["observed"]) == {"memory", "memory_peak", "utilization"}

@@ -8,7 +8,16 @@ from typing import TypeVar
 import msgspec
 from tests.coordinator.core.invariants import check
 
-from gpurun.coordinator.core.effects import Effect, Record, Sample, Send, WatchJob, WatchLauncher
+from gpurun.coordinator.core.effects import (
+    Effect,
+    Learn,
+    Record,
+    Sample,
+    Send,
+    WatchJob,
+    WatchLauncher,
+)
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.events import (
     Event,
     Instant,
@@ -46,13 +55,15 @@ class World:
         self.now = 1000.0
         self.totals = {f"GPU-{index}": size for index, size in enumerate(devices)}
         self.external: dict[str, tuple[int, float]] = {}
+        self.uses: dict[int, tuple[int, float]] = {}
+        """Bytes and share of time of jobs that do not use just what they reserved."""
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
         self.gone: set[int] = set()
         """Jobs whose processes have ended, whatever is known of it."""
-        self.used: dict[int, int] = {}
-        """Bytes on each device of jobs that use something else than they reserved."""
         self.stored: dict[int, Job] = {}
+        self.records: list[Record] = []
+        self.profiles: list[Profile] = []
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
         self.peers = 0
@@ -79,11 +90,6 @@ class World:
     @property
     def instant(self) -> Instant:
         return Instant(self.now, 1.7e9 + self.now)
-
-    def use(self, job: int, memory: int) -> None:
-        """From now on the job uses this much (GiB) on each device."""
-        self.used[job] = memory * GIB
-        self.sample()
 
     # --- launchers
 
@@ -224,15 +230,22 @@ class World:
         assert process is not None
         self.handle(JobProcessEndEvent(at=self.instant, job=job, process=process))
 
+    def use(self, job: int, memory: float, share: float = 0.0, looks: int = 1) -> None:
+        """Let a job hold so many GiB and so much time from now on, and look, second by second."""
+        self.uses[job] = (int(memory * GIB), share)
+        for _ in range(looks):
+            self.advance(1.0)
+
     def restart(self, alive: frozenset[Process] | None = None) -> None:
         """Kill the coordinator and start another from what the store has."""
         jobs = tuple(self.stored[job] for job in sorted(self.stored))
+        profiles = tuple(self.profiles)
         if alive is None:
             known = [p for job in jobs if not job.state.ended for p in (job.launcher, job.process)]
             alive = frozenset(p for p in known if p is not None)
         self.scheduler = Scheduler(self.settings)
         self.scheduler.state.next_id = max(self.stored, default=0) + 1
-        self.handle(RestartEvent(at=self.instant, jobs=jobs, alive=alive))
+        self.handle(RestartEvent(at=self.instant, jobs=jobs, alive=alive, profiles=profiles))
         self.sample()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -241,6 +254,9 @@ class World:
             assert effect.cause
             if isinstance(effect, Record):
                 self.stored[effect.job.id] = effect.job
+                self.records.append(effect)
+            if isinstance(effect, Learn):
+                self.profiles.append(effect.profile)
             if isinstance(effect, Send):
                 self.sent.append((effect.peer, decode_reply(encode(effect.message))))
         check(self.scheduler.state, self.stored)
@@ -266,6 +282,10 @@ class World:
     def got(self, kind: type[M], peer: bytes) -> list[M]:
         return [message for to, message in self.sent if to == peer and isinstance(message, kind)]
 
+    def details(self, job: int, trigger: str) -> list[str]:
+        """What the story of a job says of each time that this happened."""
+        return [r.detail for r in self.records if r.job.id == job and r.trigger == trigger]
+
     def wants_sample(self) -> bool:
         return any(isinstance(effect, Sample) for effect in self.effects)
 
@@ -285,10 +305,9 @@ class World:
         for job in self.scheduler.state.jobs.values():
             if job.process is not None and not job.state.ended and job.id not in self.gone:
                 pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
-                processes += [
-                    self._use(uuid, pid, self.used.get(job.id, held.memory), 0.0, job.id)
-                    for held in here
-                ]
+                for held in here:
+                    size, busy = self.uses.get(job.id, (held.memory, 0.0))
+                    processes.append(self._use(uuid, pid, size, busy, job.id))
         memory, share = self.external.get(uuid, (0, 0.0))
         if memory or share:
             processes.append(self._use(uuid, 77, memory, share, None))
@@ -299,7 +318,7 @@ class World:
             name="Scripted",
             total=self.totals[uuid],
             free=self.totals[uuid] - used,
-            utilization=min(1.0, share),
+            utilization=min(1.0, sum(process.utilization or 0.0 for _, process in processes)),
             processes=tuple(process for _, process in processes),
         )
 
@@ -308,5 +327,10 @@ class World:
     ) -> tuple[int, ProcessSample]:
         shown = None if uuid in self.hidden else memory
         return memory, ProcessSample(
-            pid=pid, start_time=1, memory=shown, utilization=share, job=job
+            pid=pid,
+            start_time=1,
+            memory=shown,
+            utilization=share,
+            job=job,
+            assumed=job is not None and job not in self.uses,
         )

@@ -9,9 +9,10 @@ ever on an idle device.
 import msgspec
 
 from gpurun.coordinator.core.job import Basis, Job
+from gpurun.coordinator.core.known import known_memory, known_utilization
 from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.settings import Settings
-from gpurun.protocol.job import JobSpec, ReasonCode
+from gpurun.protocol.job import ReasonCode
 
 EPSILON = 1e-9
 """Shares are sums of decimal fractions: 0.2 + 0.7 must fit under 0.9."""
@@ -39,14 +40,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(job: Job, load: Load, settings: Settings) -> Verdict:
     """Do the sum for one job on one device."""
-    need = _need(job, load, settings)
-    basis = Basis.UNKNOWN if _told_memory(job.spec, load) is None else Basis.TOLD
+    need, basis = _need(job, load, settings)
     verdict = Verdict(load=load, need=need, basis=basis, alone=load.idle)
     if not load.healthy:
         return _blocked(verdict, ReasonCode.UNHEALTHY)
     if load.stale:
         return _blocked(verdict, ReasonCode.STALE)
-    return _memory_obstacle(job.spec, verdict, settings) or (
+    if load.outgrown:
+        return _blocked(verdict, ReasonCode.MEMORY)
+    return _memory_obstacle(verdict, settings) or (
         _utilization_obstacle(job, verdict, settings) or verdict
     )
 
@@ -56,6 +58,7 @@ def is_full(load: Load, settings: Settings) -> bool:
     return (
         not load.healthy
         or load.stale
+        or bool(load.outgrown)
         or memory_left(load, settings) <= 0
         or utilization_left(load, settings) <= EPSILON
     )
@@ -81,34 +84,27 @@ def _shareable(load: Load, settings: Settings) -> int:
     return int(settings.limits.memory * load.total) - settings.limits.headroom
 
 
-def _told_memory(spec: JobSpec, load: Load) -> int | None:
-    if spec.memory_share is not None:
-        return int(spec.memory_share * load.total)
-    return spec.memory
-
-
-def _need(job: Job, load: Load, settings: Settings) -> Charge:
-    """What was told; else all that is left, but never less than the share that unknown asks for."""
-    spec = job.spec
+def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
+    """What is known; else all that is left, but never less than the share that unknown asks for."""
     floor = settings.estimate.unknown
-    memory = _told_memory(spec, load)
+    memory, basis = known_memory(job, load, settings)
     if memory is None:
         memory = max(memory_left(load, settings), int(floor * load.total))
-    share = spec.utilization
+    share = known_utilization(job)
     if share is None:
         share = max(utilization_left(load, settings), floor)
     # Utilization is a duty cycle: a job that fills the device takes what an idle one offers.
     share = min(share, settings.limits.utilization)
-    return Charge(memory, share, owner=job.uid, shares=spec.share)
+    return Charge(memory, share, owner=job.uid, shares=job.spec.share), basis
 
 
-def _memory_obstacle(spec: JobSpec, verdict: Verdict, settings: Settings) -> Verdict | None:
+def _memory_obstacle(verdict: Verdict, settings: Settings) -> Verdict | None:
     load, need = verdict.load, verdict.need.memory
     if load.idle:
         missing = need - load.free
         return _blocked(verdict, ReasonCode.MEMORY, missing, load.total) if missing > 0 else None
     missing = need - memory_left(load, settings)
-    if _told_memory(spec, load) is not None and need > _shareable(load, settings):
+    if verdict.basis is not Basis.UNKNOWN and need > _shareable(load, settings):
         return _blocked(verdict, ReasonCode.WHOLE_DEVICE, missing, load.total)
     if missing <= 0:
         return None

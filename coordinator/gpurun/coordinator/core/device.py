@@ -23,7 +23,7 @@ class Device:
     def look(self, sample: DeviceSample, taken: float, window: float) -> None:
         """Take a new sample; the window keeps `window` seconds of them."""
         self.sample, self.taken = sample, taken
-        if self._settled and sample.utilization is not None:
+        if self.settled and sample.utilization is not None:
             self._window.append((taken, sample.utilization))
         while self._window and self._window[0][0] < taken - window:
             self._window.popleft()
@@ -67,8 +67,13 @@ class Device:
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
+    def assumes(self, job: int) -> bool:
+        """Whether what is shown of the job is only what it reserved."""
+        return any(p.assumed for p in self.sample.processes if p.job == job)
+
     @property
-    def _settled(self) -> bool:
+    def settled(self) -> bool:
+        """Whether the driver's utilization speaks of the jobs that are here now."""
         return self.taken >= self._restarted + SETTLE
 
     def _learn_foreign_share(self) -> None:
@@ -79,5 +84,5 @@ class Device:
         known = [share for share in shares if share is not None]
         if len(known) == len(shares):
             self.foreign_share = min(1.0, sum(known))
-        elif self._settled and not self.jobs():
+        elif self.settled and not self.jobs():
             self.foreign_share = self.window or 0.0

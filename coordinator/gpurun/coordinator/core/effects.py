@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.events import Peer
 from gpurun.coordinator.core.job import Job, Process
 from gpurun.protocol.messages import Message
@@ -28,6 +29,12 @@ class Keep(Effect, frozen=True, kw_only=True):
 
     key: str
     value: str
+
+
+class Learn(Effect, frozen=True, kw_only=True):
+    """Store what a run leaves behind."""
+
+    profile: Profile
 
 
 class Send(Effect, frozen=True, kw_only=True):

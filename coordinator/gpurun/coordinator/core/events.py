@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.sample import DeviceSample
 from gpurun.protocol.messages import Message
@@ -81,3 +82,5 @@ class RestartEvent(Event, frozen=True, kw_only=True):
     """Jobs whose launchers left word of their end; it follows."""
     drained: bool = False
     """Whether nothing new was to be admitted."""
+    profiles: tuple[Profile, ...] = ()
+    """What earlier runs have left behind, oldest first."""

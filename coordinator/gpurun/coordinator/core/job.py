@@ -8,6 +8,9 @@ from enum import StrEnum
 
 import msgspec
 
+from gpurun.coordinator.core.estimator.guess import Basis as Basis
+from gpurun.coordinator.core.estimator.guess import Need
+from gpurun.coordinator.core.estimator.seen import Seen
 from gpurun.protocol.job import JobSpec, JobState
 
 
@@ -24,13 +27,6 @@ class Reservation(msgspec.Struct, frozen=True):
     device: str
     memory: int
     utilization: float
-
-
-class Basis(StrEnum):
-    """Where an estimate comes from."""
-
-    TOLD = "told"
-    UNKNOWN = "unknown"
 
 
 class Stage(StrEnum):
@@ -95,6 +91,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     granted: int = 0
     """Bytes reserved on each device by the last grant."""
     basis: Basis = Basis.UNKNOWN
+    need: Need | None = None
+    """What earlier runs said of it when it was last looked at; None of a program unknown here."""
+    seen: Seen | None = None
+    """What samples have shown of it, as last written; while it runs `State.seen` is ahead."""
+    incidents: int = 0
+    """How often it was first seen over a reservation."""
+    oom: bool = False
+    """Whether its training, or the driver, said that it had run out of memory."""
+    needed: int = 0
+    """Bytes that it would have held then with what it was refused."""
+    cycled: bool = False
+    """Whether its training has been through all that it does, such as an epoch with validation."""
     process: Process | None = None
     launcher: Process | None = None
     """None when it is gone."""
@@ -140,6 +148,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def ready(self) -> bool:
         """Whether it is in the queue and nothing but room keeps it there."""
         return self.state.waits and not (self.held or self.stopped or self.after)
+
+    def outgrows(self, held: Reservation) -> bool:
+        """Whether it was seen to use more than it holds there."""
+        return self.seen is not None and (self.seen.memory or 0) > held.memory
 
     @property
     def charged(self) -> bool:

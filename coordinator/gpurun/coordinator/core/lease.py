@@ -31,6 +31,8 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
         reservations=reservations,
         granted=max((held.memory for held in reservations), default=0),
         basis=chosen[0].basis if chosen else Basis.TOLD,
+        oom=False,
+        needed=0,
         pausable=None,
         trainings=(),
         unpausable="",

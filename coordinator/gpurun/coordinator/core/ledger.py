@@ -42,6 +42,8 @@ class Load(msgspec.Struct, kw_only=True):
     external_utilization: float
     window: float | None
     charges: dict[int, Charge]
+    outgrown: tuple[int, ...] = ()
+    """Own jobs that use more than they reserved: nobody knows how much more they will."""
     set_aside: dict[int, Charge]
     """Room that blocked jobs ahead in the queue have a claim to."""
 
@@ -88,6 +90,7 @@ class Load(msgspec.Struct, kw_only=True):
             self,
             charges={job: charge for job, charge in self.charges.items() if job not in jobs},
             set_aside=dict(self.set_aside),
+            outgrown=tuple(job for job in self.outgrown if job not in jobs),
             free=min(self.total - self.external_memory, self.free + gone),
             window=None,
             stale=False,
@@ -99,9 +102,11 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
     sample = device.sample
     total, free = sample.total or 0, sample.free or 0
     charges = {}
+    outgrown = []
     for job in jobs:
         for held in job.reservations:
             if held.device == sample.uuid:
+                outgrown += [job.id] * job.outgrows(held)
                 memory = max(held.memory, device.observed(job.id) or 0)
                 charges[job.id] = Charge(
                     memory, held.utilization, owner=job.uid, shares=job.spec.share
@@ -121,6 +126,7 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
         external_utilization=device.foreign_share,
         window=device.window,
         charges=charges,
+        outgrown=tuple(outgrown),
         set_aside={},
     )
 

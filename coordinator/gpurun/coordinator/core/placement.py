@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gpurun.coordinator.core.admission import Verdict, judge
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobSpec
@@ -25,7 +25,7 @@ def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
     if len(fitting) < spec.gpus:
         return None
     fitting.sort(key=lambda v: (_room(v), v.load.index))
-    if spec.memory is None and spec.memory_share is None:
+    if any(verdict.basis is Basis.UNKNOWN for verdict in fitting):
         fitting.sort(key=lambda v: (-_room(v), v.load.index))
     return sorted(fitting[: spec.gpus], key=lambda v: v.load.index)
 

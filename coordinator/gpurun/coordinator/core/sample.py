@@ -20,6 +20,8 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     utilization: float | None = None
     job: int | None = None
     """The own job whose tree it belongs to."""
+    assumed: bool = False
+    """Whether the figures are what its job reserved, for want of any other: a simulation."""
     compute: bool = True
     """False for a process that only draws, such as a desktop."""
 

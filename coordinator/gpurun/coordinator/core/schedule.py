@@ -14,6 +14,7 @@ from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
+from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.order import in_order
 from gpurun.coordinator.core.pausing import is_leaving, unasked
 from gpurun.coordinator.core.placement import choose, judge_all, nearness
@@ -64,7 +65,7 @@ class Plan:
             if until is not None and job.id == until.id:
                 return
             if own_reason(self.state, job) is None:
-                self._take(job)
+                self._take(with_need(self.state, job))
 
     def _line(self) -> Iterator[Job]:
         """The queue in order while there is any room; behind that only who may need none."""

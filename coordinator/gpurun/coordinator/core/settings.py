@@ -59,6 +59,8 @@ class Estimating(msgspec.Struct, frozen=True, kw_only=True):
 
     unknown: float = 0.25
     """Share of a device that must be left for a job of unknown need; it reserves all that is."""
+    settle: float | None = None
+    """Seconds without a new peak after which a job of unknown need shrinks; None is never."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

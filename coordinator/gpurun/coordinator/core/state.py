@@ -10,10 +10,13 @@ from collections.abc import Iterable
 import msgspec
 
 from gpurun.coordinator.core.device import Device
-from gpurun.coordinator.core.effects import Effect, Record, Sample, Send
+from gpurun.coordinator.core.effects import Effect, Learn, Record, Sample, Send
+from gpurun.coordinator.core.estimator.history import History
+from gpurun.coordinator.core.estimator.seen import Seen
 from gpurun.coordinator.core.events import Event, Instant, Peer
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.jobs import Jobs
+from gpurun.coordinator.core.lessons import profile_of
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.core.transitions import Note, Trigger, next_state
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
@@ -44,8 +47,9 @@ class State:
         self.devices: dict[str, Device] = {}
         self.problem = ""
         """Why no device could be looked at in the last round."""
-        self.peaks: dict[int, int] = {}
-        """Most bytes each job was seen to use on one device; starts empty with the coordinator."""
+        self.seen: dict[int, Seen] = {}
+        """What samples have shown of each job; a new coordinator begins with what was written."""
+        self.history = History()
 
         self.launchers: dict[int, Peer] = {}
         self.trainers: defaultdict[int, dict[int, Peer]] = defaultdict(dict)
@@ -106,6 +110,7 @@ class State:
     def move(self, job: Job, trigger: Trigger, detail: str = "", **changes: object) -> Job:
         """Move a job by the table, count its time, and write the line of its story."""
         state = next_state(job.state, trigger)
+        changes.setdefault("seen", self.seen_of(job))
         if state is not job.state:
             changes |= self._clocks(job)
             self.pass_wanted = True
@@ -118,17 +123,22 @@ class State:
             self._disappoint(job, detail)
         if state.ended:
             self.ends.append(job)
+            self._learn(job)
             self._retire(job)
         return job
 
     def release(self, job: Job) -> Job:
         """The job's processes are seen gone: its devices are free of it."""
         self.forget_windows(job)
-        job = self.update(job, Note.SEEN_GONE, reservations=())
+        job = self.update(job, Note.SEEN_GONE, reservations=(), seen=self.seen_of(job))
         self.pass_wanted = True
         if job.state.ended:
             self._retire(job)
         return job
+
+    def seen_of(self, job: Job) -> Seen | None:
+        """What samples have shown of a job, up to the last."""
+        return self.seen.get(job.id, job.seen)
 
     def send(self, peer: Peer | None, message: Message) -> None:
         """Say something to a client that is there."""
@@ -196,6 +206,12 @@ class State:
             )
         )
 
+    def _learn(self, job: Job) -> None:
+        """Keep what the job's run says of the next one of its program."""
+        if profile := profile_of(job):
+            self.history.add(profile)
+            self.effects.append(Learn(cause=self.cause, profile=profile))
+
     def _disappoint(self, job: Job, detail: str) -> None:
         """Tell whoever waits for the pause that it does not come."""
         text = f"{job.label} is {job.state}, not paused: {detail}"
@@ -211,7 +227,7 @@ class State:
         self.ended[job.id] = job
         self.trainers.pop(job.id, None)
         self.launchers.pop(job.id, None)
-        self.peaks.pop(job.id, None)
+        self.seen.pop(job.id, None)
         if len(self.ended) > ENDED_KEPT:
             oldest = self.ended.pop(next(iter(self.ended)))
             self.by_uuid.pop(oldest.uuid, None)

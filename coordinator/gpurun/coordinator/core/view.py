@@ -2,9 +2,16 @@
 
 from collections.abc import Callable, Iterable
 
-from gpurun.coordinator.core.job import Basis, Job
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.known import (
+    basis_to_be,
+    confidence,
+    expected_memory,
+    known_utilization,
+)
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
+from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.state import State
 from gpurun.protocol import status
@@ -27,6 +34,7 @@ def job_views(state: State, jobs: Iterable[Job], instant: ToText) -> tuple[statu
 def job_view(state: State, job: Job, instant: ToText) -> status.Job:
     """One job; its clocks run up to the present."""
     spans = _spans(state, job)
+    job = with_need(state, job) if job.state.waits else job
     known = job.granted > 0
     held = job.reservations[0] if job.reservations else None
     return status.Job(
@@ -41,10 +49,10 @@ def job_view(state: State, job: Job, instant: ToText) -> status.Job:
         devices=tuple(reservation.device for reservation in job.reservations),
         request=status.Requested(job.spec.gpus, job.spec.memory, job.spec.utilization),
         estimate=status.Estimate(
-            memory=job.granted if known else job.spec.memory,
-            utilization=held.utilization if held else job.spec.utilization,
-            basis=job.basis if known else _basis_to_be(job),
-            confidence=None,
+            memory=job.granted if known else job.spec.memory or expected_memory(job),
+            utilization=held.utilization if held else known_utilization(job),
+            basis=job.basis if known else basis_to_be(job),
+            confidence=confidence(job),
         ),
         observed=_observed(state, job),
         pid=job.process.pid if job.process and not job.state.ended else None,
@@ -59,13 +67,8 @@ def job_view(state: State, job: Job, instant: ToText) -> status.Job:
         attempt=job.attempt,
         pausable=job.pausable,
         progress=None,
+        incidents=job.incidents,
     )
-
-
-def _basis_to_be(job: Job) -> Basis:
-    """Of a job that has not been granted anything yet."""
-    told = job.spec.memory is not None or job.spec.memory_share is not None
-    return Basis.TOLD if told else Basis.UNKNOWN
 
 
 def _spans(state: State, job: Job) -> tuple[float, float, float]:
@@ -92,10 +95,11 @@ def _observed(state: State, job: Job) -> status.Observed:
         if device is not None and job.id in device.jobs():
             sizes.append(device.observed(job.id))
     known = [size for size in sizes if size is not None]
+    seen = state.seen_of(job)
     return status.Observed(
         memory=sum(known) if sizes and len(known) == len(sizes) else None,
-        memory_peak=state.peaks.get(job.id),
-        utilization=None,
+        memory_peak=seen.memory if seen else None,
+        utilization=seen.utilization if seen else None,
     )
 
 

@@ -6,6 +6,7 @@ from gpurun.coordinator.core.admission import EPSILON, Verdict
 from gpurun.coordinator.core.forecast import remaining, wait_on
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.pausing import is_leaving, unasked_for
 from gpurun.coordinator.core.placement import judge_all, nearness
 from gpurun.coordinator.core.reasons import reason_of
@@ -26,6 +27,7 @@ def why_text(state: State, job: Job) -> str:
     plan = Plan(state)
     plan.make(until=job)
     lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
+    job = with_need(state, job)
     verdicts = judge_all(job, plan.loads.values(), state.settings)
     for verdict in verdicts:
         lines += _sum(verdict, state.settings.limits)

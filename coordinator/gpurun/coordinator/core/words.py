@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from gpurun.coordinator.core.admission import Verdict
-from gpurun.coordinator.core.job import Basis, Job
+from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import ReasonCode
-from gpurun.protocol.quantity import GIB, format_duration, format_share, format_size
+from gpurun.protocol.quantity import format_duration, format_share, format_size
 
 
 def place_text(loads: Iterable[Load]) -> str:
@@ -28,32 +28,13 @@ def pause_text(state: State, job: Job) -> str:
     return f"for {names} (time: {span}); it goes on by itself"
 
 
-def end_text(state: State, job: Job) -> str:
-    """Peak use, and what will be reserved next time."""
-    if not job.granted or job.process is None:
-        return ""
-    peak = state.peaks.get(job.id)
-    seen = "its memory was not seen" if peak is None else f"peak {format_size(peak)}"
-    reserved = format_size(job.granted)
-    if job.basis is Basis.TOLD:
-        return f"{seen} of {reserved} reserved as told; the same next time"
-    return f"{seen} of {reserved} reserved; next time again all that is left{_advice(job, peak)}"
-
-
-def _advice(job: Job, peak: int | None) -> str:
-    """What to tell next time: the peak and a twentieth, rounded up to a tenth of a GiB."""
-    if not peak:
-        return ""
-    tenths = -(-peak * 21 * 10 // (20 * GIB))
-    if tenths * GIB // 10 >= job.granted:
-        return ""
-    return f"; --mem {tenths / 10:.1f}GiB would leave room for others"
-
-
 def blocked_text(state: State, verdict: Verdict) -> str:
     """Why a job does not fit on the device that comes nearest, and who holds it."""
     load, need = verdict.load, verdict.need
     where = f"GPU {load.index}"
+    if load.outgrown and load.healthy and not load.stale:
+        who = ", ".join(f"job {job}" for job in load.outgrown)
+        return f"{where} takes nobody more while {who} uses more than it reserved"
     match verdict.code:
         case ReasonCode.UNHEALTHY:
             return f"{where} takes no work: {load.health}"

@@ -26,6 +26,8 @@ class _Holding(msgspec.Struct, frozen=True):
     device: str
     memory: int
     utilization: float
+    assumed: bool = False
+    """Whether it is what the job reserved, since it registered nothing."""
 
 
 class SimulatedDevices:
@@ -117,7 +119,10 @@ class SimulatedDevices:
             free=max(0, self._memory - sum(one.memory for one in holdings)),
             utilization=min(1.0, sum(one.utilization for one in holdings)),
             processes=tuple(
-                holder(one.pid, table, memory=one.memory, utilization=one.utilization)
+                msgspec.structs.replace(
+                    holder(one.pid, table, memory=one.memory, utilization=one.utilization),
+                    assumed=one.assumed,
+                )
                 for one in holdings
             ),
         )
@@ -133,7 +138,7 @@ def _holdings(loads: Iterable[Load], own: Sequence[OwnProcess], table: Table) ->
     for root in own:
         if not told & {(root.pid, root.start_time), root.job} and _uses(root):
             for device in root.devices:
-                yield _Holding(root.pid, device, root.memory, root.utilization)
+                yield _Holding(root.pid, device, root.memory, root.utilization, assumed=True)
 
 
 def _uses(root: OwnProcess) -> bool:

@@ -69,6 +69,7 @@ from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PR
     "--max-wait", type=DURATION, metavar="DURATION", help="Give up with exit code 75 after this."
 )
 @option("--no-wait", is_flag=True, help="Give up with exit code 75 rather than wait.")
+@option("--retry-oom", is_flag=True, help="Run it again, with more, if it runs out of memory.")
 @option("-q", "--quiet", is_flag=True, help="None of gpurun's own lines.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGS]...")
 @help_option

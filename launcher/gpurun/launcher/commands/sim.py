@@ -8,6 +8,10 @@ from gpurun.launcher.family import Family
 from gpurun.launcher.option import option
 from gpurun.launcher.quantities import DURATION, PERCENT, SIZE
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpurun.launcher.conversation import Conversation
+
 
 @click.group(cls=Family, short_help="Programs for simulated devices.")
 def command() -> None:
@@ -26,11 +30,29 @@ def load(mem: int, util: float, seconds: float) -> int:
     import time
 
     from gpurun.launcher.conversation import Conversation
+    from gpurun.launcher.failure import Failure
     from gpurun.protocol.messages import Done, SimulateLoad
 
     device = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
     message = SimulateLoad(memory=mem, utilization=util, pid=os.getpid(), device=device)
     with Conversation() as conversation:
-        click.echo(conversation.ask(message, Done).text)
+        try:
+            click.echo(conversation.ask(message, Done).text)
+        except Failure as failure:
+            if "out of memory" in str(failure):
+                _tell_of_it(conversation, mem)
+            raise
     time.sleep(seconds)
     return 0
+
+
+def _tell_of_it(conversation: "Conversation", needed: int) -> None:
+    """Say what the SDK says of a training that ran out of memory."""
+    from gpurun.launcher.places import enclosing_job
+    from gpurun.protocol.messages import Done, OutOfMemory
+
+    if not (job := enclosing_job(os.environ)):
+        return
+    attempt, token = int(os.environ["GPURUN_ATTEMPT"]), os.environ["GPURUN_TOKEN"]
+    message = OutOfMemory(job=int(job), attempt=attempt, token=token, needed=needed)
+    conversation.ask(message, Done)

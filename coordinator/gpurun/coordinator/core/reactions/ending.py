@@ -1,13 +1,14 @@
 """Exited: the main process has ended, for a pause that asked for it or for good."""
 
+from gpurun.coordinator.core.end_words import end_text
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import reclaim
+from gpurun.coordinator.core.oom import ran_out, try_next
 from gpurun.coordinator.core.reactions.authority import may_speak_for
 from gpurun.coordinator.core.reactions.release import tree_ended
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
-from gpurun.coordinator.core.words import end_text
 from gpurun.protocol.messages import Ended, Exited, Problem
 
 
@@ -25,7 +26,8 @@ def acknowledge(state: State, event: MessageEvent, job_id: int) -> None:
     if job is None or not may_speak_for(event, job):
         state.send(event.peer, Problem(text=f"there is no job {job_id} of yours"))
     elif job.state.ended:
-        state.send(event.peer, Ended(job=job.id, text=end_text(state, job)))
+        text, ask_for = end_text(state, job), try_next(state, job)
+        state.send(event.peer, Ended(job=job.id, text=text, ask_for=ask_for))
 
 
 def end(state: State, job: Job, code: int, survivors: tuple[int, ...] = ()) -> None:
@@ -38,8 +40,11 @@ def end(state: State, job: Job, code: int, survivors: tuple[int, ...] = ()) -> N
     detail = f"exit code {code}"
     if survivors:
         detail += f", {len(survivors)} of its processes live on"
+    oom = ran_out(state, job, code)
+    if oom:
+        detail += ", out of memory"
     state.forget_windows(job)
-    state.move(job, trigger, detail, exit_code=code, left=state.now.boot)
+    state.move(job, trigger, detail, exit_code=code, left=state.now.boot, oom=oom)
     state.look()
 
 

@@ -14,6 +14,8 @@ HELLO_TIME = 2.0
 def on_restart(state: State, event: RestartEvent) -> None:
     """Find every job again."""
     state.drained = event.drained
+    for profile in event.profiles:
+        state.history.add(profile)
     for job in event.jobs:
         _remember(state, job)
     for job in list(state.live()):

@@ -2,8 +2,10 @@
 
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.events import SampleEvent
+from gpurun.coordinator.core.observing import observe
 from gpurun.coordinator.core.reactions.release import see_gone
 from gpurun.coordinator.core.sample import DeviceSample
+from gpurun.coordinator.core.shrinking import shrink
 from gpurun.coordinator.core.state import State
 
 
@@ -12,6 +14,8 @@ def on_sample(state: State, event: SampleEvent) -> None:
     state.problem = event.problem
     for sample in event.devices:
         _look(state, sample, event.taken)
+    observe(state, [state.devices[sample.uuid] for sample in event.devices])
+    shrink(state)
     see_gone(state)
     if state.jobs.queued:
         state.pass_wanted = True
@@ -23,7 +27,3 @@ def _look(state: State, sample: DeviceSample, taken: float) -> None:
         state.devices[sample.uuid] = device = Device(sample, taken)
     else:
         device.look(sample, taken, state.settings.monitor.window)
-    for job in device.jobs():
-        size = device.observed(job)
-        if size is not None and job in state.jobs:
-            state.peaks[job] = max(size, state.peaks.get(job, 0))

@@ -1,0 +1,71 @@
+"""What a sample says of each job that it shows: its peak, its share of time, and incidents."""
+
+from collections.abc import Sequence
+
+from gpurun.coordinator.core.device import Device
+from gpurun.coordinator.core.estimator.seen import RISE, Look, Seen, looked
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.quantity import format_size
+
+FULL = 0.02
+"""Share of a device that is left when it counts as full: an allocation that failed wanted more."""
+
+
+def observe(state: State, devices: Sequence[Device]) -> None:
+    """Take in what the devices, which have just been looked at, show of own jobs."""
+    for number in sorted({job for device in devices for job in device.jobs()}):
+        job = state.jobs.get(number)
+        if job is not None and not job.state.ended:
+            here = [device for device in devices if number in device.jobs()]
+            state.seen[number] = looked(state.seen_of(job), _look(state, job, here))
+            _note(state, job, state.seen[number])
+
+
+def _look(state: State, job: Job, here: Sequence[Device]) -> Look:
+    """One sample of a job: of several devices, the one on which it holds most."""
+    most = max(here, key=lambda device: device.observed(job.id) or 0)
+    shares = [device.sample.utilization for device in here if _alone(state, job, device)]
+    known = [share for share in shares if share is not None]
+    ran = job.ran + max(0.0, state.now.boot - job.since)
+    return Look(
+        model=most.sample.name,
+        memory=most.observed(job.id),
+        utilization=max(known, default=None),
+        full=_full(most),
+        assumed=any(device.assumes(job.id) for device in here),
+        ran=ran,
+    )
+
+
+def _alone(state: State, job: Job, device: Device) -> bool:
+    """Whether all that the device does is the job's doing."""
+    uuid = device.sample.uuid
+    others = (
+        held.device == uuid
+        for other in state.charged()
+        if other.id != job.id
+        for held in other.reservations
+    )
+    return device.settled and device.jobs() == {job.id} and not device.foreign and not any(others)
+
+
+def _full(device: Device) -> bool:
+    total, free = device.sample.total, device.sample.free
+    return total is not None and free is not None and free <= FULL * total
+
+
+def _note(state: State, job: Job, seen: Seen) -> None:
+    """Write down a peak that has risen markedly, and one over a reservation as an incident."""
+    peak = seen.memory or 0
+    over = [held for held in job.reservations if peak > held.memory and not job.outgrows(held)]
+    if over:
+        detail = f"uses {format_size(peak)} of {format_size(over[0].memory)} reserved"
+        state.move(job, Trigger.OUTGREW, detail, incidents=job.incidents + 1)
+    elif job.seen is None or job.seen.assumed > seen.assumed or _has_risen(job.seen, seen):
+        state.update(job, seen=seen)
+
+
+def _has_risen(before: Seen, seen: Seen) -> bool:
+    return (seen.memory or 0) > RISE * (before.memory or 0)

@@ -1,0 +1,224 @@
+"""What a run leaves behind, and what the next one of its program is admitted with."""
+
+import pytest
+from tests.coordinator.core.world import OTHER_USER, USER, World
+
+from gpurun.coordinator.core.events import SampleEvent
+from gpurun.coordinator.core.explained import estimate_text, estimated
+from gpurun.coordinator.core.job import Basis
+from gpurun.coordinator.core.view import job_view
+from gpurun.protocol import messages as m
+from gpurun.protocol.job import JobSpec, JobState, ProgramId
+from gpurun.protocol.quantity import GIB
+
+TRAIN = ProgramId(path="/home/user/train.py", interpreter="/usr/bin/python", digest="1")
+
+
+def batch(size: int, digest: str = "1") -> ProgramId:
+    return ProgramId(
+        path=TRAIN.path,
+        interpreter=TRAIN.interpreter,
+        arguments=("--batch", str(size)),
+        digest=digest,
+    )
+
+
+def run(world: World, memory: float, share: float = 0.5, code: int = 0, **spec: object) -> int:
+    """A whole run that holds so much; submit needs nothing told."""
+    job = world.start(**{"program": TRAIN, **spec})  # type: ignore[arg-type]
+    world.use(job, memory, share, looks=5)
+    world.exit(job, code)
+    return job
+
+
+def said(world: World, job: int) -> str:
+    """The line at its end."""
+    return next(
+        message.text
+        for _, message in world.sent
+        if isinstance(message, m.Ended) and message.job == job
+    )
+
+
+def test_a_finished_run_leaves_a_profile() -> None:
+    world = World(24 * GIB)
+    run(world, 5, 0.5)
+    (profile,) = world.profiles
+    assert (profile.uid, profile.program, profile.gpus) == (USER, TRAIN, 1)
+    assert (profile.complete, profile.oom, profile.reserved) == (True, False, int(0.9 * 24 * GIB))
+    seen = profile.seen
+    assert (seen.model, seen.memory, seen.utilization_peak) == ("Scripted", 5 * GIB, 0.5)
+    assert seen.utilization == pytest.approx(0.5)
+    assert profile.ran == pytest.approx(5.0)
+
+
+def test_a_program_nobody_recognises_leaves_none() -> None:
+    world = World(24 * GIB)
+    run(world, 5, program=None)
+    assert world.profiles == []
+
+
+def test_the_next_run_reserves_what_the_last_one_needed() -> None:
+    world = World(24 * GIB)
+    run(world, 5, 0.5)
+    job = world.job(world.start(program=TRAIN))
+    assert job.basis is Basis.LEARNED
+    (held,) = job.reservations
+    assert 5 * GIB < held.memory < 6 * GIB
+    assert held.utilization == pytest.approx(0.5)
+
+
+def test_two_runs_that_are_known_to_fit_run_beside_each_other() -> None:
+    world = World(24 * GIB)
+    run(world, 5, 0.4)
+    world.start(program=TRAIN)
+    assert world.state(world.submit(program=TRAIN)) is JobState.STARTING
+
+
+def test_memory_and_utilization_are_known_each_for_itself() -> None:
+    """A told utilization says nothing of memory, and memory that was seen nothing of time."""
+    world = World(24 * GIB)
+    beside = world.start(4, 0.1)
+    run(world, 5, 0.5)
+    world.exit(beside)
+    (held,) = world.job(world.start(program=TRAIN)).reservations
+    assert held.memory < 6 * GIB
+    assert held.utilization == pytest.approx(0.9), "it was never alone"
+
+
+def test_what_is_told_is_taken_whatever_was_learned() -> None:
+    world = World(24 * GIB)
+    run(world, 5)
+    job = world.job(world.start(9, 0.3, program=TRAIN))
+    assert (job.basis, job.reservations[0].memory) == (Basis.TOLD, 9 * GIB)
+    world.use(job.id, 5, looks=5)
+    world.exit(job.id)
+    assert said(world, job.id) == "peak 5.0 GiB of 9.0 GiB reserved as told; the same next time"
+
+
+def test_nobody_learns_from_another_users_runs() -> None:
+    world = World(24 * GIB)
+    run(world, 5)
+    assert world.job(world.start(program=TRAIN, uid=OTHER_USER)).basis is Basis.UNKNOWN
+
+
+def test_profiles_outlive_the_coordinator() -> None:
+    world = World(24 * GIB)
+    run(world, 5)
+    world.restart()
+    assert world.job(world.start(program=TRAIN)).basis is Basis.LEARNED
+
+
+def test_a_changed_script_is_inferred_with_a_wider_interval() -> None:
+    world = World(24 * GIB)
+    run(world, 10, program=batch(8))
+    same = estimated(world.scheduler.state, USER, spec(batch(8)))
+    changed = estimated(world.scheduler.state, USER, spec(batch(8, digest="2")))
+    assert (same.basis, changed.basis) == ("learned", "inferred")
+    assert same.memory is not None
+    assert changed.memory is not None
+    assert same.memory < changed.memory
+
+
+def test_a_number_among_the_arguments_carries_the_estimate_over() -> None:
+    world = World(80 * GIB)
+    for size in (8, 16, 32):
+        run(world, 2 + size / 4, program=batch(size))
+    found = estimated(world.scheduler.state, USER, spec(batch(24)))
+    assert found.basis == "inferred"
+    assert found.memory_figure.low == pytest.approx(8 * GIB, rel=0.01)
+    assert found.memory is not None
+    assert 8 * GIB < found.memory < 10 * GIB
+
+
+def test_a_running_sibling_teaches_once_it_has_long_been_at_its_plateau() -> None:
+    world = World(24 * GIB, 24 * GIB)
+    sibling = world.start(program=TRAIN)
+    world.use(sibling, 5, 0.5, looks=10)
+    young = estimated(world.scheduler.state, USER, spec(TRAIN))
+    assert young.basis == "unknown"
+    world.use(sibling, 5, 0.5, looks=60)
+    settled = estimated(world.scheduler.state, USER, spec(TRAIN))
+    assert settled.basis == "inferred"
+    assert settled.memory is not None
+    assert 5 * GIB < settled.memory < 7 * GIB
+
+
+def test_a_run_too_short_to_be_seen_teaches_nothing() -> None:
+    world = World(24 * GIB)
+    job = world.start(program=TRAIN)
+    world.use(job, 1, looks=1)
+    world.exit(job)
+    assert len(world.profiles) == 1
+    assert estimated(world.scheduler.state, USER, spec(TRAIN)).basis == "unknown"
+
+
+def test_a_program_that_fills_the_device_still_starts_on_an_empty_one() -> None:
+    """No margin goes over what the device can offer."""
+    world = World(24 * GIB)
+    run(world, 23.5)
+    assert world.state(world.submit(program=TRAIN)) is JobState.STARTING
+
+
+def test_the_line_at_the_end_says_what_will_be_reserved_next_time() -> None:
+    world = World(24 * GIB)
+    assert said(world, run(world, 5)) == (
+        "peak 5.0 GiB of 21.6 GiB reserved; next time 5.2 GiB will be reserved"
+    )
+
+
+@pytest.mark.parametrize("first", ["the kernel", "the launcher"])
+def test_the_peak_is_kept_whoever_tells_of_the_end_first(first: str) -> None:
+    """The kernel's word frees the devices before the launcher says how it ended."""
+    world = World(24 * GIB)
+    job = world.start(program=TRAIN)
+    world.use(job, 5, looks=5)
+    launcher, attempt = world.launcher(job), world.job(job).attempt
+    if first == "the kernel":
+        shown = world.device("GPU-0", without=job)
+        world.end_of_process(job)
+        world.handle(SampleEvent(at=world.instant, taken=world.now, devices=(shown,)))
+        assert not world.job(job).charged
+    world.say(launcher, m.Exited(job=job, attempt=attempt, code=0))
+    assert said(world, job).startswith("peak 5.0 GiB of 21.6 GiB")
+    world.sample()
+    shown_job = job_view(world.scheduler.state, world.job(job), str)
+    assert shown_job.observed.memory_peak == 5 * GIB
+    seen = world.stored[job].seen
+    assert seen is not None
+    assert seen.memory == 5 * GIB
+
+
+def test_a_peak_outlives_the_coordinator() -> None:
+    world = World(24 * GIB)
+    job = world.start(program=TRAIN)
+    world.use(job, 5, looks=3)
+    world.restart()
+    world.use(job, 3, looks=3)
+    shown = job_view(world.scheduler.state, world.job(job), str)
+    assert shown.observed.memory_peak == 5 * GIB
+
+
+def test_an_estimate_is_explained_in_one_sentence() -> None:
+    world = World(24 * GIB)
+    assert explain(world, TRAIN) == (
+        "train.py: would reserve all the memory that is left, since no run says what it needs; "
+        "and all of its time, since no run was alone on a device"
+    )
+    run(world, 5)
+    assert explain(world, TRAIN) == (
+        "train.py: would reserve 5.2 GiB on each device, learned from 1 run of the same program "
+        "(seen: 5.0 GiB); 50 % of its time, learned from 1 run, while alone"
+    )
+    told = spec(TRAIN, memory=6 * GIB, utilization=0.4)
+    assert estimate_text(world.scheduler.state, USER, told) == (
+        "train.py: would reserve 6.0 GiB on each device, as told; 40 % of its time, as told"
+    )
+
+
+def explain(world: World, program: ProgramId) -> str:
+    return estimate_text(world.scheduler.state, USER, spec(program))
+
+
+def spec(program: ProgramId, **told: object) -> JobSpec:
+    return JobSpec(command=("train.py",), cwd="/", name="train.py", program=program, **told)  # type: ignore[arg-type]
