@@ -15,8 +15,7 @@ PARTS = {
     "the end of its processes",
     "the device seen free",
     "admission",
-    "spawn",
-    "the light task's own start",
+    "spawn and the light task's own start",
 }
 
 

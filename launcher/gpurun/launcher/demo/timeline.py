@@ -45,7 +45,6 @@ def parts_table(training: JobStory, light: JobStory, asked: float, answered: flo
     its first line of output was read.
     """
     submitted, granted = _at(light, "submitted"), _at(light, "granted")
-    spawned = _at(light, "spawned")
     point, durable = _at(training, "safe point"), _at(training, "durable")
     # The kernel's word for the end of the training can be faster than its launcher's.
     ended, free = _at(training, "process ended", "tree ended"), _at(training, "seen gone")
@@ -56,11 +55,11 @@ def parts_table(training: JobStory, light: JobStory, asked: float, answered: flo
         ("the end of its processes", ended - durable),
         ("the device seen free", free - ended),
         ("admission", granted - free),
-        ("spawn", spawned - granted),
-        ("the light task's own start", answered - spawned),
+        # Its first line can be out before the coordinator has heard of the spawn.
+        ("spawn and the light task's own start", answered - granted),
     ]
-    lines = [f"   {name:<32}{1000 * seconds:9.1f} ms" for name, seconds in parts]
-    total = f"   {'submission to first line':<32}{1000 * (answered - asked):9.1f} ms"
+    lines = [f"   {name:<38}{1000 * seconds:9.1f} ms" for name, seconds in parts]
+    total = f"   {'submission to first line':<38}{1000 * (answered - asked):9.1f} ms"
     return "\n".join(["", "   The light task's wait, part by part:", *lines, total])
 
 
