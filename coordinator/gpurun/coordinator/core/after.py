@@ -24,17 +24,15 @@ def awaited(state: State, references: Iterable[str]) -> tuple[int, ...] | str:
     return tuple(dict.fromkeys(numbers))
 
 
-def settle(state: State) -> None:
-    """Let those go that waited for what has finished; cancel them, and theirs, where it has not."""
-    while state.ends:
-        ended = state.ends.pop()
-        for job in state.jobs.dependents(ended.id):
-            if ended.state is JobState.FINISHED:
-                rest = tuple(number for number in job.after if number != ended.id)
-                state.update(job, Note.AFTER, ended.label, after=rest)
-                state.pass_wanted = True
-            else:
-                _cancel(state, job, f"{ended.label} has {_how(ended)}, and it was to start after")
+def settle(state: State, ended: Job) -> None:
+    """Let those go that waited for what has finished; cancel them where it has not."""
+    for job in state.jobs.dependents(ended.id):
+        if ended.state is JobState.FINISHED:
+            rest = tuple(number for number in job.after if number != ended.id)
+            state.update(job, Note.AFTER, ended.label, after=rest)
+            state.pass_wanted = True
+        else:
+            _cancel(state, job, f"{ended.label} has {_how(ended)}, and it was to start after")
 
 
 def _how(ended: Job) -> str:

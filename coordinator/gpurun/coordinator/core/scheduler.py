@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gpurun.coordinator.core import after, lease, schedule, wake
+from gpurun.coordinator.core import ends, lease, schedule, wake
 from gpurun.coordinator.core.effects import Effect
 from gpurun.coordinator.core.events import (
     Event,
@@ -76,7 +76,7 @@ class Scheduler:
         for event in events:
             state.begin(event)
             _react(state, event)
-            after.settle(state)
+            ends.settle(state)
         if state.pass_wanted:
             schedule.schedule(state)
         return state.effects

@@ -26,6 +26,10 @@ ENDED_KEPT = 1000
 """Ended jobs that are remembered, so that a late word about one is understood."""
 
 
+Work = tuple[int, str, str, tuple[str, ...]]
+"""What counts as the same program where it fails: uid, path, folder and, of executables, words."""
+
+
 class State:
     """Jobs, devices and connections, with the effects of the batch under way."""
 
@@ -62,6 +66,8 @@ class State:
         """Commands that wait until a job is paused."""
         self.ends: list[Job] = []
         """Jobs that the event under way has ended, and whose dependents have not heard of it."""
+        self.failures: dict[Work, tuple[int, ...]] = {}
+        """Jobs of each program that have failed at their start, one after the other."""
         self.drained = False
         """Nothing new is admitted until a person says so."""
         self.reasons: dict[int, WaitReason] = {}

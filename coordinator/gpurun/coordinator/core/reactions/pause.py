@@ -32,7 +32,7 @@ def on_pause(state: State, event: MessageEvent, message: Pause) -> None:
 
 
 def _hold(state: State, event: MessageEvent, job: Job) -> None:
-    state.move(job, Trigger.PAUSE, "held", held=True)
+    state.move(job, Trigger.PAUSE, "held", held=True, held_for="")
     state.pass_wanted = True
     what = "stays paused" if job.state is JobState.PAUSED else "is held"
     text = f"{job.label} {what}; gpurun resume {job.id} lets it go on"

@@ -24,7 +24,9 @@ def on_resume(state: State, event: MessageEvent, message: Resume) -> None:
     if order is not None and order.stage is Stage.ASKED and not order.waiters:
         job = orders.withdraw(state, job, order, "resumed before it had paused")
     else:
-        job = state.move(job, Trigger.RESUME, held=False, pause=_without_the_person(order))
+        job = state.move(
+            job, Trigger.RESUME, held=False, held_for="", pause=_without_the_person(order)
+        )
         state.pass_wanted = True
     state.send(event.peer, Done(job=job.id, text=_text(job)))
 

@@ -1,0 +1,52 @@
+"""Programs that fail again and again as they start: the rest of them is held.
+
+A night's queue must not burn through on a typing error or a folder that is missing.
+"""
+
+from collections.abc import Iterable
+
+from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.state import State, Work
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import JobState
+
+EARLY = 60.0
+"""Seconds of running within which a failure is one of the start."""
+ENOUGH = 3
+"""So many in a row hold the rest."""
+
+
+def note(state: State, ended: Job) -> None:
+    """Count an end for its program; at the third failure in a row hold those that wait."""
+    work = _work(ended)
+    if work is None:
+        return
+    if ended.state is JobState.FINISHED:
+        state.failures.pop(work, None)
+    elif ended.state is JobState.FAILED and ended.ran < EARLY:
+        failed = (*state.failures.get(work, ()), ended.id)
+        if len(failed) < ENOUGH:
+            state.failures[work] = failed
+        else:
+            state.failures.pop(work, None)
+            _hold(state, work, ended, failed)
+
+
+def _hold(state: State, work: Work, ended: Job, failed: Iterable[int]) -> None:
+    numbers = ", ".join(map(str, failed))
+    for job in list(state.live()):
+        if job.state is JobState.QUEUED and not job.held and _work(job) == work:
+            why = (
+                f"{ENOUGH} jobs of {ended.spec.name} in a row (jobs {numbers}) have failed within "
+                f"a minute of their start; gpurun resume {job.id} lets it go on"
+            )
+            state.move(job, Trigger.PAUSE, f"held: {why}", held=True, held_for=why)
+
+
+def _work(job: Job) -> Work | None:
+    """A script whatever its arguments; of an executable, which may do anything, all its words."""
+    program = job.spec.program
+    if program is None:
+        return None
+    whole = () if program.interpreter else program.arguments
+    return job.uid, program.path, program.folder, whole
