@@ -82,7 +82,7 @@ class Table:
         self._stats: dict[int, Stat | None] = {}
         self._tops: dict[int, int] = {root.launcher: root.job for root in roots if root.launcher}
         self._tops |= {root.pid: root.job for root in roots if self._is_itself(root)}
-        self._groups = {self._group(root): root.job for root in roots if not root.launcher}
+        self._groups = {self._group(root): root.job for root in roots if not self._led(root)}
 
     def stat(self, pid: int) -> Stat | None:
         """Give what `stat` gave for it first."""
@@ -103,6 +103,10 @@ class Table:
                 return self._tops[above]
             above, found = found.parent, self.stat(found.parent)
         return self._groups.get(group) if group else None
+
+    def _led(self, root: OwnProcess) -> bool:
+        """Whether its launcher is there, below which all of it hangs."""
+        return bool(root.launcher) and self.stat(root.launcher) is not None
 
     def _is_itself(self, root: OwnProcess) -> bool:
         found = self.stat(root.pid)

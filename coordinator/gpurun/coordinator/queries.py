@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
+from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.core.state import State
@@ -96,17 +97,27 @@ class Queries:
 
 
 def own_processes(state: State) -> tuple[OwnProcess, ...]:
-    """The roots of our jobs' trees, with what each job reserved."""
+    """The roots of our jobs' trees, with what each job reserved.
+
+    A charged job with no main process, yet or any more, is known by its launcher alone.
+    """
     return tuple(
         OwnProcess(
             job=job.id,
-            pid=job.process.pid,
-            start_time=job.process.start_time,
-            launcher=job.launcher.pid if job.launcher else 0,
+            pid=job.process.pid if job.process else 0,
+            start_time=job.process.start_time if job.process else 0,
+            launcher=_living(job.launcher),
             devices=tuple(held.device for held in job.reservations),
             memory=max((held.memory for held in job.reservations), default=0),
             utilization=max((held.utilization for held in job.reservations), default=0.0),
         )
         for job in state.jobs.active()
-        if job.process is not None and job.charged
+        if job.charged
     )
+
+
+def _living(launcher: Process | None) -> int:
+    """The pid of a launcher that is there; another process may have it by now."""
+    if launcher is None or not processes.alive(launcher.pid, launcher.start_time):
+        return 0
+    return launcher.pid

@@ -29,6 +29,7 @@ class Driver:
             **os.environ,
             "LD_LIBRARY_PATH": str(library),
             "GPURUN_NVML_DOUBLE": str(script),
+            "GPURUN_NVML_CALLS": f"{script}.calls",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
         self._process = subprocess.Popen(

@@ -41,6 +41,8 @@ class Load(msgspec.Struct, kw_only=True):
     external_memory: int
     external_utilization: float
     window: float | None
+    timed: bool = True
+    """Whether utilization can be measured; where it cannot, memory alone decides."""
     charges: dict[int, Charge]
     set_aside: dict[int, Charge]
     """Room that blocked jobs ahead in the queue have a claim to."""
@@ -114,6 +116,7 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
         external_memory=_external(device, total - free, charges),
         external_utilization=device.foreign_share,
         window=device.window,
+        timed=device.timed,
         charges=charges,
         set_aside={},
     )

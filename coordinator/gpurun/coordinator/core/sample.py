@@ -24,6 +24,14 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     """False for a process that only draws, such as a desktop."""
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """One of the driver's own samples of utilization."""
+
+    taken: float
+    """CLOCK_BOOTTIME; it speaks of the 1/6 to 1 second before."""
+    share: float
+
+
 class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     """One device."""
 
@@ -34,9 +42,17 @@ class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     free: int | None
     """The driver's own word: total minus used would count its reserve as room."""
     utilization: float | None
+    readings: tuple[Reading, ...] = ()
+    """The driver's samples since the last look, where it keeps them; oldest first."""
     processes: tuple[ProcessSample, ...] = ()
+    processes_known: bool = True
+    """Whether an empty list means that nobody is there."""
     health: str = HEALTHY
     """Anything else says in words why the device takes no work."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a device that takes work all the same."""
+    faults: tuple[int, ...] = ()
+    """XID numbers of what programs did to themselves here since the last look."""
 
 
 class OwnProcess(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,8 @@ from gpurun.protocol.messages import Message, Problem
 
 ENDED_KEPT = 1000
 """Ended jobs that are remembered, so that a late word about one is understood."""
+NOTE = "note"
+"""What a line of a story bears that tells of no change."""
 
 
 class State:
@@ -116,6 +118,10 @@ class State:
             self._retire(job)
         return job
 
+    def note(self, job: Job, detail: str) -> None:
+        """Write a line into the story of a job that changes nothing of it."""
+        self._record(job, NOTE, detail)
+
     def release(self, job: Job) -> Job:
         """The job's processes are seen gone: its devices are free of it."""
         self.forget_windows(job)
@@ -181,7 +187,7 @@ class State:
         }[job.state]
         return {"since": self.now.boot, clock: getattr(job, clock) + span}
 
-    def _record(self, job: Job, trigger: Trigger | None, detail: str) -> None:
+    def _record(self, job: Job, trigger: str | None, detail: str) -> None:
         self.effects.append(
             Record(
                 cause=self.cause,

@@ -19,11 +19,21 @@ def on_sample(state: State, event: SampleEvent) -> None:
 
 def _look(state: State, sample: DeviceSample, taken: float) -> None:
     device = state.devices.get(sample.uuid)
+    before = frozenset[int]() if device is None else device.jobs()
     if device is None:
         state.devices[sample.uuid] = device = Device(sample, taken)
     else:
         device.look(sample, taken, state.settings.monitor.window)
+    _note_faults(state, sample, before | device.jobs())
     for job in device.jobs():
         size = device.observed(job)
         if size is not None and job in state.jobs:
             state.peaks[job] = max(size, state.peaks.get(job, 0))
+
+
+def _note_faults(state: State, sample: DeviceSample, jobs: frozenset[int]) -> None:
+    """Write into the stories of those who were there what a program did to itself."""
+    for number in sample.faults:
+        for job in jobs & state.jobs.keys():
+            detail = f"XID {number} on GPU {sample.index}: a fault of a program there; see dmesg"
+            state.note(state.jobs[job], detail)
