@@ -31,7 +31,7 @@ class Question(msgspec.Struct, frozen=True):
     """What changes nothing of a job; answered from the state after the batch that it came with."""
 
     incoming: Incoming
-    message: m.AskStatus | m.AskWhy | m.SimulateLoad
+    message: m.AskStatus | m.AskWhy | m.AskDoctor | m.SimulateLoad
 
 
 Answer = m.Message | MessageEvent | Question | None
@@ -58,7 +58,7 @@ class Desk:
             return m.Problem(text=str(error))
         if isinstance(message, m.Hello):
             return self._greet(incoming, message)
-        if isinstance(message, m.AskStatus | m.AskWhy | m.SimulateLoad):
+        if isinstance(message, m.AskStatus | m.AskWhy | m.AskDoctor | m.SimulateLoad):
             return Question(incoming, message)
         return self._event(incoming, message)
 

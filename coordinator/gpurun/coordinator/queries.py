@@ -5,18 +5,21 @@ from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
 from gpurun.coordinator.core.job import Process
+from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.view import device_views, job_view, job_views
 from gpurun.coordinator.core.why import why_text
 from gpurun.coordinator.desk import Question
+from gpurun.coordinator.findings import findings_of
 from gpurun.coordinator.gpus.devices import Devices
 from gpurun.coordinator.gpus.loads import SimulationError
 from gpurun.coordinator.gpus.simulated import SimulatedDevices, SimulatedOutOfMemoryError
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.store import Store
 from gpurun.protocol import messages as m
+from gpurun.protocol.finding import Finding
 from gpurun.protocol.quantity import format_share, format_size
 from gpurun.protocol.status import Coordinator, JobStory, Status, StoryEntry
 from gpurun.protocol.version import VERSION
@@ -40,6 +43,8 @@ class Queries:
                 return m.StatusReply(status=self._status(everything=everything))
             case m.AskWhy() as why:
                 return self._why(why)
+            case m.AskDoctor():
+                return m.DoctorReply(findings=self._findings())
             case m.SimulateLoad() as load:
                 return self._simulate(question.incoming, load)
 
@@ -56,6 +61,12 @@ class Queries:
             jobs=job_views(state, sorted(jobs, key=lambda job: job.id), clock.iso),
             problem=state.problem or None,
         )
+
+    def _findings(self) -> tuple[Finding, ...]:
+        state = self._state
+        stale = frozenset(load.device for load in loads_of(state).values() if load.stale)
+        samples = (device.sample for device in state.devices.values())
+        return findings_of(self._devices.about, samples, state.problem, stale)
 
     def _why(self, message: m.AskWhy) -> m.Message:
         job = known(self._state, message.job)

@@ -7,6 +7,7 @@ Instants named `deadline` are seconds on CLOCK_BOOTTIME, which runs on while the
 
 import msgspec
 
+from gpurun.protocol.finding import Finding
 from gpurun.protocol.job import Held, JobSpec, WaitReason
 from gpurun.protocol.status import JobStory, Status
 
@@ -269,6 +270,10 @@ class AskWhy(Message, frozen=True):
     job: str
 
 
+class AskDoctor(Message, frozen=True):
+    """What the coordinator's monitor sees, and what is wrong with it."""
+
+
 class Pause(Message, frozen=True):
     """Pause a running job and keep it paused, or hold a queued one; answered when it is done."""
 
@@ -314,6 +319,12 @@ class WhyReply(Message, frozen=True):
     story: JobStory
 
 
+class DoctorReply(Message, frozen=True):
+    """Answers AskDoctor."""
+
+    findings: tuple[Finding, ...]
+
+
 class Done(Message, frozen=True):
     """The command took effect, in one line."""
 
@@ -334,12 +345,12 @@ class Problem(Message, frozen=True):
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Overdue | Durable | Refused | Resumed | Detach
-    | AskStatus | AskWhy | Pause | Resume | Cancel | SimulateLoad
+    | AskStatus | AskWhy | AskDoctor | Pause | Resume | Cancel | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 
 Reply = (
     Welcome | Accepted | Waiting | Grant | EndTree | Terminate | Paused | Ended
-    | PauseRequest | GoOn | StatusReply | WhyReply | Done | Problem
+    | PauseRequest | GoOn | StatusReply | WhyReply | DoctorReply | Done | Problem
 )  # fmt: skip
 """What the coordinator writes."""

@@ -13,6 +13,9 @@ class DevicesError(Exception):
 class Devices(Protocol):
     """The devices of this machine. One thread opens, samples and closes them."""
 
+    about: str
+    """What they are read with, in words; empty while it is not known."""
+
     def open(self) -> None:
         """Make them ready to be sampled; raise DevicesError where that cannot be."""
 

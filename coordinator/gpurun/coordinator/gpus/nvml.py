@@ -30,6 +30,7 @@ class NvmlDevices:
     """The GPUs of this machine."""
 
     def __init__(self) -> None:
+        self.about = ""
         self._nvml: Any = None
         self._gpus: list[Gpu] = []
         self._library: Any = None
@@ -51,6 +52,8 @@ class NvmlDevices:
         if count == 0:
             self.close()
             raise DevicesError("the NVIDIA driver lists no GPU; see what nvidia-smi says")
+        version = ask(pynvml, pynvml.nvmlSystemGetDriverVersion) or "of unknown version"
+        self.about = f"NVIDIA driver {version}, read with nvidia-ml-py {pynvml.__version__}"
         self._gpus = gpus(count)
         self._events = XidEvents(pynvml)
         self._library = self._library or Library()
