@@ -53,7 +53,7 @@ class NvmlDevices:
             self.close()
             raise DevicesError("the NVIDIA driver lists no GPU; see what nvidia-smi says")
         version = ask(pynvml, pynvml.nvmlSystemGetDriverVersion) or "of unknown version"
-        self.about = f"NVIDIA driver {version}, read with nvidia-ml-py {pynvml.__version__}"
+        self.about = f"NVIDIA driver {version}, read through NVML"
         self._gpus = gpus(count)
         self._events = XidEvents(pynvml)
         self._library = self._library or Library()
