@@ -8,6 +8,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import resource
 import statistics
@@ -147,6 +148,8 @@ def measure_daemon(environment: dict[str, str], seconds: int) -> None:
     daemon = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
         time.sleep(5.0)  # its start is not what is measured
+        if len(seen(environment)) != GPUS:
+            sys.exit("the daemon does not see the devices")
         before = ticks(daemon.pid)
         time.sleep(seconds)
         share = (ticks(daemon.pid) - before) / _TICK / seconds
@@ -154,6 +157,14 @@ def measure_daemon(environment: dict[str, str], seconds: int) -> None:
         daemon.terminate()
         daemon.wait()
     print(f"the whole daemon, idle, over {seconds} s: {share:.2%} of a core (goal {GOAL:.1%})")
+
+
+def seen(environment: dict[str, str]) -> list[object]:
+    """The healthy devices that the coordinator shows."""
+    gpurun = [sys.executable, "-c", "from gpurun_entry import main; main()"]
+    status = [*gpurun, "status", "--json"]
+    found = json.loads(subprocess.check_output(status, env=environment))["devices"]
+    return [device for device in found if device["health"] == "ok" and device["processes"]]
 
 
 def ticks(pid: int) -> int:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
-from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
@@ -117,7 +116,8 @@ def own_processes(state: State) -> tuple[OwnProcess, ...]:
             job=job.id,
             pid=job.process.pid if job.process else 0,
             start_time=job.process.start_time if job.process else 0,
-            launcher=_living(job.launcher),
+            launcher=job.launcher.pid if job.launcher else 0,
+            launcher_start=job.launcher.start_time if job.launcher else 0,
             devices=tuple(held.device for held in job.reservations),
             memory=max((held.memory for held in job.reservations), default=0),
             utilization=max((held.utilization for held in job.reservations), default=0.0),
@@ -125,10 +125,3 @@ def own_processes(state: State) -> tuple[OwnProcess, ...]:
         for job in state.jobs.active()
         if job.charged
     )
-
-
-def _living(launcher: Process | None) -> int:
-    """The pid of a launcher that is there; another process may have it by now."""
-    if launcher is None or not processes.alive(launcher.pid, launcher.start_time):
-        return 0
-    return launcher.pid

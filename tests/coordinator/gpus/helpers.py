@@ -133,4 +133,6 @@ def own(job: int, pid: int, **changes: Any) -> OwnProcess:
         memory=0,
         utilization=0.0,
     )
+    if "launcher" in changes:
+        changes.setdefault("launcher_start", start_time(changes["launcher"]) or 0)
     return msgspec.structs.replace(root, **changes)

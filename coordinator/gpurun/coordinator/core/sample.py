@@ -66,7 +66,8 @@ class OwnProcess(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     start_time: int
     launcher: int
-    """0 when the launcher is gone."""
+    """0 when it is not known any more."""
+    launcher_start: int = 0
     devices: tuple[str, ...]
     memory: int
     utilization: float
