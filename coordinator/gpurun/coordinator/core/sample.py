@@ -32,6 +32,13 @@ class Reading(msgspec.Struct, frozen=True):
     share: float
 
 
+class Peak(msgspec.Struct, frozen=True):
+    """The most that one process of a job ever held on a device, by the driver's own account."""
+
+    job: int
+    memory: int
+
+
 class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     """One device."""
 
@@ -51,6 +58,8 @@ class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     """Anything else says in words why the device takes no work."""
     notes: tuple[str, ...] = ()
     """What a person should know of a device that takes work all the same."""
+    peaks: tuple[Peak, ...] = ()
+    """Of own processes that are here, or were at the last look."""
     faults: tuple[int, ...] = ()
     """XID numbers of what programs did to themselves here since the last look."""
 

@@ -49,6 +49,7 @@ class Look(msgspec.Struct, frozen=True):
             processes_known=processes is not None,
             health=gpu.fault or gpu.slowed or HEALTHY,
             notes=_notes(unit, gpu, memory, timed=rates is not None, listed=processes is not None),
+            peaks=unit.peaks.read(nvml, unit.handle, processes or ()) if gpu.accounts else (),
             faults=faults,
         )
 

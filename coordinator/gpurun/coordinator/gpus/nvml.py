@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 
 from gpurun.coordinator.core.sample import DeviceSample, OwnProcess
+from gpurun.coordinator.gpus import accounting
 from gpurun.coordinator.gpus.answers import ask, why_closed, why_unread
 from gpurun.coordinator.gpus.devices import DevicesError
 from gpurun.coordinator.gpus.library import Library
 from gpurun.coordinator.gpus.look import Look, lost
+from gpurun.coordinator.gpus.power import may_sleep
 from gpurun.coordinator.gpus.residents import Residents
 from gpurun.coordinator.gpus.throttle import throttle_text
 from gpurun.coordinator.gpus.units import Gpu, gpus, identify
@@ -31,6 +33,7 @@ class NvmlDevices:
 
     def __init__(self) -> None:
         self.about = ""
+        self.sleepy = may_sleep()
         self._nvml: Any = None
         self._gpus: list[Gpu] = []
         self._library: Any = None
@@ -94,6 +97,7 @@ class NvmlDevices:
                 identify(nvml, gpu)
                 gpu.slowed = throttle_text(nvml, gpu.handle)
                 gpu.persistent = ask(nvml, nvml.nvmlDeviceGetPersistenceMode, gpu.handle) != 0
+                gpu.accounts = accounting.is_on(nvml, gpu.handle)
                 self._events.watch(gpu.uuid, gpu.handle)
         except nvml.NVMLError as error:
             self._lose(gpu, error)

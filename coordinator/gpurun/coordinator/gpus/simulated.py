@@ -32,6 +32,7 @@ class SimulatedDevices:
     """Equal devices whose memory is counted, not held; any thread may call it."""
 
     about = "simulated devices: no driver is asked"
+    sleepy = False
 
     def __init__(self, count: int, memory: int, file: str) -> None:
         self._memory = memory

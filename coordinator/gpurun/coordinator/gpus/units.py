@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from gpurun.coordinator.gpus.accounting import Peaks
 from gpurun.coordinator.gpus.answers import NOT_FOUND, ask
 from gpurun.coordinator.gpus.lists import Lists
 from gpurun.coordinator.gpus.utilization import Ring, Shares
@@ -24,6 +25,7 @@ class Unit(msgspec.Struct):
     ring: Ring = msgspec.field(default_factory=Ring)
     shares: Shares = msgspec.field(default_factory=Shares)
     lists: Lists = msgspec.field(default_factory=Lists)
+    peaks: Peaks = msgspec.field(default_factory=Peaks)
 
 
 class Gpu(msgspec.Struct):
@@ -41,6 +43,8 @@ class Gpu(msgspec.Struct):
     """Why it is set aside until it has been seen to."""
     slowed: str = ""
     persistent: bool = True
+    accounts: bool = False
+    """Whether the driver keeps account of the peaks of processes."""
 
 
 def gpus(count: int) -> list[Gpu]:

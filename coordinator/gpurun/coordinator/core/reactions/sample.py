@@ -25,8 +25,8 @@ def _look(state: State, sample: DeviceSample, taken: float) -> None:
     else:
         device.look(sample, taken, state.settings.monitor.window)
     _note_faults(state, sample, before | device.jobs())
-    for job in device.jobs():
-        size = device.observed(job)
+    seen = [(job, device.observed(job)) for job in device.jobs()]
+    for job, size in (*seen, *((peak.job, peak.memory) for peak in sample.peaks)):
         if size is not None and job in state.jobs:
             state.peaks[job] = max(size, state.peaks.get(job, 0))
 
