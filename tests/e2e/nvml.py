@@ -7,15 +7,7 @@ from typing import Any
 from tests.coordinator.gpus.helpers import compiled
 from tests.e2e.machine import Machine, Running
 
-GIB = 1 << 30
-FIRST, SECOND = "GPU-11111111-aaaa", "GPU-22222222-bbbb"
 CONFIG = "[monitor]\ninterval = 0.1\n"
-
-
-def gpu(uuid: str, *lines: str, used: int = 0) -> str:
-    """A GPU of 24 GiB of which so many are used, with further lines about it."""
-    left = (24 - used) * GIB
-    return "\n".join((f"gpu {uuid} Test", f"memory {24 * GIB} {left} {used * GIB}", *lines, ""))
 
 
 class NvmlMachine(Machine):

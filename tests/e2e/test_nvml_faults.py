@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.coordinator.gpus.scripts import FIRST, SECOND, gpu
 from tests.e2e.machine import one_error
-from tests.e2e.nvml import FIRST, SECOND, NvmlMachine, gpu, remapped
+from tests.e2e.nvml import NvmlMachine, remapped
 
 
 @pytest.fixture

@@ -45,6 +45,12 @@ class Driver:
         part.write_text(text)
         part.replace(self._script)
 
+    def starts(self, *devices: str) -> "Driver":
+        """Open the devices of a script."""
+        self.plays("\n".join(devices))
+        assert self.ask("open") is None
+        return self
+
     def ask(self, line: str) -> Any:
         """Give what the line was answered, as plain JSON."""
         process = self._process
@@ -62,7 +68,12 @@ class Driver:
 
     def calls(self, name: str) -> int:
         """How often the library's function was called."""
-        return self._script.with_suffix(".txt.calls").read_text().split().count(name)
+        return self.recorded().count(name)
+
+    def recorded(self) -> list[str]:
+        """All calls of the library's functions so far, in order."""
+        calls = self._script.with_suffix(".txt.calls")
+        return calls.read_text().split() if calls.exists() else []
 
     def end(self) -> None:
         """Let the process run to its end."""
@@ -70,9 +81,9 @@ class Driver:
         assert self._process.returncode == 0
 
 
-def compiled(folder: Path, *options: str) -> Path:
+def compiled(folder: Path, *options: str, name: str = "libnvidia-ml.so.1") -> Path:
     """Build the double into the folder and give the folder."""
-    library = folder / "libnvidia-ml.so.1"
+    library = folder / name
     source = HERE / "nvml_double.c"
     subprocess.run(
         ["cc", "-shared", "-fPIC", "-Wall", "-Werror", *options, "-o", library, source], check=True

@@ -30,6 +30,8 @@ class Residents:
     def __init__(self) -> None:
         self._known: dict[int, _Resident] = {}
         self._pids: dict[int, int] = {}
+        self._ended: dict[int, int | None] = {}
+        """Whose those were that the driver named in every round since their end."""
         self._epoll = select.epoll()
         self._own: tuple[OwnProcess, ...] = ()
         self._jobs: frozenset[int] = frozenset()
@@ -38,8 +40,11 @@ class Residents:
 
     def begin(self, own: Sequence[OwnProcess]) -> None:
         """Begin a round: forget who has ended, or was not named in the round before."""
+        self._ended = {pid: job for pid, job in self._ended.items() if pid in self._seen}
         for pidfd, _ in self._epoll.poll(0):
-            self._forget(self._pids[pidfd])
+            pid = self._pids[pidfd]
+            self._ended[pid] = self._known[pid].job
+            self._forget(pid)
         for pid in self._known.keys() - self._seen:
             self._forget(pid)
         self._seen = set()
@@ -87,10 +92,14 @@ class Residents:
     def _meet(self, pid: int) -> _Resident:
         pidfd = _open(pid)  # before /proc is read: should the pid be used again, its end is seen
         stat = self._tree.stat(pid)
+        before = self._ended.get(pid) if stat is None else None
         resident = _Resident(
-            pidfd, stat.start_time if stat else 0, user_of(pid), command_of(pid), None
+            pidfd=pidfd,
+            start_time=stat.start_time if stat else 0,
+            user=user_of(pid),
+            command=command_of(pid),
+            job=self._job_of(pid, before),
         )
-        resident.job = self._job_of(pid, None)
         if pidfd >= 0:
             self._epoll.register(pidfd, select.EPOLLIN)
             self._known[pid], self._pids[pidfd] = resident, pid
