@@ -62,19 +62,21 @@ def test_rule_05_a_pid_that_is_used_again_is_read_again(
     first = second = child()
     while proc.start_time(second.pid) == proc.start_time(first.pid):  # a clock tick is long
         second = child("cat", "-")
-    pids = {"now": first.pid}
-    for name in ("user_of", "command_of"):
-        real = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda _, real=real: real(pids["now"]))
-    monkeypatch.setattr(proc, "stat", lambda _, real=proc.stat: real(pids["now"]))
-    monkeypatch.setattr(os, "pidfd_open", lambda _, real=os.pidfd_open: real(pids["now"]))
+    behind = {first.pid: first.pid}
+
+    def seen_through(real: Callable[[int], object]) -> Callable[[int], object]:
+        return lambda pid: real(behind.get(pid, pid))
+
+    for owner, name in ((module, "user_of"), (module, "command_of"), (proc, "stat")):
+        monkeypatch.setattr(owner, name, seen_through(getattr(owner, name)))
+    monkeypatch.setattr(os, "pidfd_open", seen_through(os.pidfd_open))
     residents = Residents()
     root = own(1, first.pid)
     (before,) = look(residents, first.pid, own=(root,))
     assert (before.job, before.command) == (1, "cat")
     first.kill()
     first.wait()
-    pids["now"] = second.pid
+    behind[first.pid] = second.pid
     (after,) = look(residents, first.pid, own=(root,))
     assert (after.job, after.command) == (None, "cat -")
     assert after.start_time == proc.start_time(second.pid) != before.start_time
