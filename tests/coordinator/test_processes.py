@@ -179,6 +179,26 @@ def test_the_group_of_a_dead_launcher_is_the_jobs(child: Start) -> None:
     assert owner(beside.pid, [own(4, main.pid)]) == 4
 
 
+def test_the_group_of_a_launcher_tells_when_all_else_is_gone(child: Start) -> None:
+    """What survives main process and launcher is still in the group that the launcher led."""
+    launcher = child(process_group=0)
+    main, survivor = child(process_group=launcher.pid), child(process_group=launcher.pid)
+    root = own(4, main.pid, launcher=launcher.pid)
+    for process in (main, launcher):
+        process.kill()
+        process.wait()
+    assert owner(survivor.pid, [root]) == 4
+
+
+def test_a_recycled_launcher_owns_nothing(child: Start) -> None:
+    """Another process under the launcher's pid, its children and its group are foreign."""
+    stranger = child(*PARENT, process_group=0)
+    below = number(stranger)
+    roots = [own(6, 4194399, start_time=1, launcher=stranger.pid, launcher_start=1)]
+    assert owner(stranger.pid, roots) is None
+    assert owner(below, roots) is None
+
+
 def test_the_group_of_a_script_is_not_the_jobs(child: Start) -> None:
     """Where somebody else leads the group its other processes are foreign."""
     main, beside = child(), child()

@@ -55,6 +55,8 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_POLL = 10.0
 """Seconds; a monitor that hangs wakes nobody."""
+_REST_AFTER = 30.0
+"""Seconds without a job after which a laptop's GPU may sleep."""
 _HANGS = "the driver does not answer; running jobs go on, see nvidia-smi or reboot"
 
 
@@ -212,7 +214,8 @@ class Daemon:
         now = clock.now().boot
         if any(self._state.live()):
             self._idle_since = now
-        elif now >= self._idle_since + self._idle_exit:
+        self._monitor.rest(now >= self._idle_since + _REST_AFTER)
+        if now >= self._idle_since + self._idle_exit:
             _log.info("no job for %.0f s: good bye", self._idle_exit)
             self._stopping = True
 

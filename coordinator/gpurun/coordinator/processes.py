@@ -80,9 +80,14 @@ class Table:
 
     def __init__(self, roots: Sequence[OwnProcess]) -> None:
         self._stats: dict[int, Stat | None] = {}
-        self._tops: dict[int, int] = {root.launcher: root.job for root in roots if root.launcher}
+        self._tops = {root.launcher: root.job for root in roots if self._led(root)}
         self._tops |= {root.pid: root.job for root in roots if self._is_itself(root)}
-        self._groups = {self._group(root): root.job for root in roots if not root.launcher}
+        self._groups = {
+            group: root.job
+            for root in roots
+            if not self._led(root)
+            for group in (self._group(root), self._launchers_group(root))
+        }
 
     def stat(self, pid: int) -> Stat | None:
         """Give what `stat` gave for it first."""
@@ -104,9 +109,20 @@ class Table:
             above, found = found.parent, self.stat(found.parent)
         return self._groups.get(group) if group else None
 
+    def _led(self, root: OwnProcess) -> bool:
+        """Whether its launcher is there, below which all of it hangs."""
+        found = self.stat(root.launcher) if root.launcher else None
+        return found is not None and found.start_time == root.launcher_start and not found.ended
+
     def _is_itself(self, root: OwnProcess) -> bool:
         found = self.stat(root.pid)
         return found is not None and found.start_time == root.start_time
+
+    def _launchers_group(self, root: OwnProcess) -> int:
+        """Give the group that a terminal's launcher led: it bears its pid while anyone is in it."""
+        found = self.stat(root.launcher)
+        used_again = found is not None and found.start_time != root.launcher_start
+        return 0 if used_again else root.launcher
 
     def _group(self, root: OwnProcess) -> int:
         """Give the group that is the job's own: the root's, unless somebody else's shell leads it.

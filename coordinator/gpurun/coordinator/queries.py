@@ -5,18 +5,21 @@ from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
 from gpurun.coordinator.core.explained import estimate_text, estimated
+from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.view import device_views, job_view, job_views
 from gpurun.coordinator.core.why import why_text
 from gpurun.coordinator.desk import Question
+from gpurun.coordinator.findings import findings_of
 from gpurun.coordinator.gpus.devices import Devices
 from gpurun.coordinator.gpus.loads import SimulationError
 from gpurun.coordinator.gpus.simulated import SimulatedDevices, SimulatedOutOfMemoryError
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.store import Store
 from gpurun.protocol import messages as m
+from gpurun.protocol.finding import Finding
 from gpurun.protocol.job import JobSpec
 from gpurun.protocol.quantity import format_share, format_size
 from gpurun.protocol.status import Coordinator, JobStory, Status, StoryEntry
@@ -43,6 +46,8 @@ class Queries:
                 return self._why(why)
             case m.AskEstimate(spec=spec):
                 return self._estimate(question.incoming.uid, spec)
+            case m.AskDoctor():
+                return m.DoctorReply(findings=self._findings())
             case m.SimulateLoad() as load:
                 return self._simulate(question.incoming, load)
 
@@ -59,6 +64,12 @@ class Queries:
             jobs=job_views(state, sorted(jobs, key=lambda job: job.id), clock.iso),
             problem=state.problem or None,
         )
+
+    def _findings(self) -> tuple[Finding, ...]:
+        state = self._state
+        stale = frozenset(load.device for load in loads_of(state).values() if load.stale)
+        samples = (device.sample for device in state.devices.values())
+        return findings_of(self._devices.about, samples, state.problem, stale)
 
     def _why(self, message: m.AskWhy) -> m.Message:
         job = known(self._state, message.job)
@@ -104,17 +115,21 @@ class Queries:
 
 
 def own_processes(state: State) -> tuple[OwnProcess, ...]:
-    """The roots of our jobs' trees, with what each job reserved."""
+    """The roots of our jobs' trees, with what each job reserved.
+
+    A charged job with no main process, yet or any more, is known by its launcher alone.
+    """
     return tuple(
         OwnProcess(
             job=job.id,
-            pid=job.process.pid,
-            start_time=job.process.start_time,
+            pid=job.process.pid if job.process else 0,
+            start_time=job.process.start_time if job.process else 0,
             launcher=job.launcher.pid if job.launcher else 0,
+            launcher_start=job.launcher.start_time if job.launcher else 0,
             devices=tuple(held.device for held in job.reservations),
             memory=max((held.memory for held in job.reservations), default=0),
             utilization=max((held.utilization for held in job.reservations), default=0.0),
         )
         for job in state.jobs.active()
-        if job.process is not None and job.charged
+        if job.charged
     )

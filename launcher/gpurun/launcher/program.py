@@ -23,7 +23,8 @@ def find_program(words: Sequence[str], environment: Mapping[str, str]) -> Progra
     first = words[0]
     if first.endswith(".py"):
         _check_script(first)
-        return Program(*_python(environment, words))
+        path = find_python(environment)
+        return Program(path, (os.path.basename(path), *words))
     path = first if "/" in first else _search(first, environment)
     return Program(_check_executable(path), tuple(words))
 
@@ -35,11 +36,12 @@ def _check_script(script: str) -> None:
         raise Failure(f"{script} cannot be read as a script; check what it is", NOT_EXECUTABLE)
 
 
-def _python(environment: Mapping[str, str], words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def find_python(environment: Mapping[str, str]) -> str:
+    """The path of the caller's own python; raise Failure where there is none."""
     for name in ("python", "python3"):
         for path in _candidates(name, environment):
             if _is_executable(path):
-                return path, (name, *words)
+                return path
     raise Failure("there is no python on your PATH; activate an environment", NOT_FOUND)
 
 

@@ -7,6 +7,7 @@ Instants named `deadline` are seconds on CLOCK_BOOTTIME, which runs on while the
 
 import msgspec
 
+from gpurun.protocol.finding import Finding
 from gpurun.protocol.job import Held, JobSpec, WaitReason
 from gpurun.protocol.status import Estimates, JobStory, Status
 
@@ -300,6 +301,10 @@ class AskEstimate(Message, frozen=True):
     spec: JobSpec
 
 
+class AskDoctor(Message, frozen=True):
+    """What the coordinator's monitor sees, and what is wrong with it."""
+
+
 class Pause(Message, frozen=True):
     """Pause a running job and keep it paused, or hold a queued one; answered when it is done."""
 
@@ -372,6 +377,12 @@ class EstimateReply(Message, frozen=True):
     estimate: Estimates
 
 
+class DoctorReply(Message, frozen=True):
+    """Answers AskDoctor."""
+
+    findings: tuple[Finding, ...]
+
+
 class Done(Message, frozen=True):
     """The command took effect, in one line."""
 
@@ -393,12 +404,13 @@ Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Overdue | Durable | Refused | Resumed | Detach
     | OutOfMemory | Cycled
-    | AskStatus | AskWhy | AskEstimate | Pause | Resume | Cancel | Adjust | Drain | SimulateLoad
+    | AskStatus | AskWhy | AskEstimate | AskDoctor | Pause | Resume | Cancel | Adjust | Drain
+    | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 
 Reply = (
     Welcome | Accepted | Waiting | Grant | EndTree | Terminate | Paused | Ended
-    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | Done | Problem
+    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | DoctorReply | Done | Problem
 )  # fmt: skip
 """What the coordinator writes."""

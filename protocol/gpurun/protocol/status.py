@@ -49,6 +49,8 @@ class ProcessUse(msgspec.Struct, frozen=True):
     user: str | None
     memory: int | None
     job: int | None
+    command: str | None = None
+    """Null where it may not be read."""
 
 
 class Device(msgspec.Struct, frozen=True):

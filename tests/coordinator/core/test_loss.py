@@ -1,5 +1,6 @@
 """What the kernel reports: ends of processes and of launchers, in whatever order they come."""
 
+import msgspec
 from tests.coordinator.core.world import World
 
 from gpurun.coordinator.core.events import JobProcessEndEvent, LauncherEndEvent, SampleEvent
@@ -114,12 +115,12 @@ def test_a_cancelled_job_that_vanishes_was_cancelled() -> None:
 
 
 def test_room_is_believed_only_from_a_device_that_answers() -> None:
-    """A sick device, or an older look, does not show that anything is gone."""
+    """A device that cannot be read, or an older look, does not show that anything is gone."""
     world = World(24 * GIB, 24 * GIB)
     job = world.start(6, 0.1, gpus=2)
     world.say(world.launcher(job), m.Exited(job=job, attempt=1, code=0))
     first, second = (world.device(uuid, without=job) for uuid in ("GPU-0", "GPU-1"))
-    sick = world.device("GPU-1", without=job, health="fell off the bus")
+    sick = msgspec.structs.replace(second, health="fell off the bus", total=None, free=None)
     look(world, first, second, earlier=0.1)
     assert world.job(job).charged
     look(world, first, sick)

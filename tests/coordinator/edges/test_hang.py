@@ -24,6 +24,9 @@ from gpurun.protocol.paths import Paths
 class HangingDevices:
     """A driver that answers when it is let."""
 
+    sleepy = False
+    about = "hanging devices"
+
     def __init__(self) -> None:
         self.answers = threading.Event()
 

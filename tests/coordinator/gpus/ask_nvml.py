@@ -1,16 +1,20 @@
 """Reads devices in a process of its own, where the driver's library is the double.
 
-Each line on stdin is `open`, `close`, or the own processes of one sample as JSON; each is answered
-by one line of JSON.
+Each line on stdin is `open`, `close`, `watch`, `overdue`, `stop`, or the own processes of one
+sample as JSON; each is answered by one line of JSON.
 """
 
 import sys
+import time
 
 import msgspec
 
 from gpurun.coordinator.core.sample import OwnProcess
 from gpurun.coordinator.gpus.devices import DevicesError
+from gpurun.coordinator.gpus.monitor import Monitor
 from gpurun.coordinator.gpus.nvml import NvmlDevices
+
+MONITORS: list[Monitor] = []
 
 
 def answer(devices: NvmlDevices, line: str) -> object:
@@ -21,6 +25,14 @@ def answer(devices: NvmlDevices, line: str) -> object:
     if line == "close":
         devices.close()
         return None
+    if line == "watch":
+        MONITORS.append(Monitor(devices, interval=0.01, deadline=0.1))
+        MONITORS[0].start()
+        return None
+    if line == "overdue":
+        return MONITORS[0].overdue(time.clock_gettime(time.CLOCK_BOOTTIME))
+    if line == "stop":
+        return MONITORS[0].stop(0.2)
     return devices.sample(msgspec.json.decode(line, type=tuple[OwnProcess, ...]))
 
 

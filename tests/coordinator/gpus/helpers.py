@@ -29,6 +29,7 @@ class Driver:
             **os.environ,
             "LD_LIBRARY_PATH": str(library),
             "GPURUN_NVML_DOUBLE": str(script),
+            "GPURUN_NVML_CALLS": f"{script}.calls",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
         self._process = subprocess.Popen(
@@ -43,6 +44,12 @@ class Driver:
         part = self._script.with_suffix(".part")
         part.write_text(text)
         part.replace(self._script)
+
+    def starts(self, *devices: str) -> "Driver":
+        """Open the devices of a script."""
+        self.plays("\n".join(devices))
+        assert self.ask("open") is None
+        return self
 
     def ask(self, line: str) -> Any:
         """Give what the line was answered, as plain JSON."""
@@ -61,7 +68,12 @@ class Driver:
 
     def calls(self, name: str) -> int:
         """How often the library's function was called."""
-        return self._script.with_suffix(".txt.calls").read_text().split().count(name)
+        return self.recorded().count(name)
+
+    def recorded(self) -> list[str]:
+        """All calls of the library's functions so far, in order."""
+        calls = self._script.with_suffix(".txt.calls")
+        return calls.read_text().split() if calls.exists() else []
 
     def end(self) -> None:
         """Let the process run to its end."""
@@ -69,9 +81,9 @@ class Driver:
         assert self._process.returncode == 0
 
 
-def compiled(folder: Path, *options: str) -> Path:
+def compiled(folder: Path, *options: str, name: str = "libnvidia-ml.so.1") -> Path:
     """Build the double into the folder and give the folder."""
-    library = folder / "libnvidia-ml.so.1"
+    library = folder / name
     source = HERE / "nvml_double.c"
     subprocess.run(
         ["cc", "-shared", "-fPIC", "-Wall", "-Werror", *options, "-o", library, source], check=True
@@ -132,4 +144,6 @@ def own(job: int, pid: int, **changes: Any) -> OwnProcess:
         memory=0,
         utilization=0.0,
     )
+    if "launcher" in changes:
+        changes.setdefault("launcher_start", start_time(changes["launcher"]) or 0)
     return msgspec.structs.replace(root, **changes)

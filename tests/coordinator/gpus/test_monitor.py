@@ -21,6 +21,9 @@ DEVICE = DeviceSample(index=0, uuid="GPU-1", name="One", total=2, free=1, utiliz
 class Scripted:
     """Devices that do in each call what a test put there."""
 
+    sleepy = False
+    about = "scripted devices"
+
     def __init__(self) -> None:
         self.opens: list[Exception] = []
         self.samples: list[Exception] = []

@@ -76,9 +76,9 @@ def test_a_process_that_has_just_ended_stays_on_the_list(driver: Driver) -> None
 def test_unknown_is_never_zero(driver: Driver) -> None:
     """What the driver does not support or allow is None; the device answers all the same."""
     script = (
-        f"gpu {FIRST} A\nmemory_code {NOT_SUPPORTED}\nutilization_code {NOT_SUPPORTED}\n"
+        f"gpu {FIRST} A\nmemory_code {NO_PERMISSION}\nutilization_code {NOT_SUPPORTED}\n"
         f"compute {os.getpid()} -1\n"
-        f"gpu {SECOND} B\nmemory 0 0 0\nutilization_code {NO_PERMISSION}\n"
+        f"gpu {SECOND} B\nmemory_code {NO_PERMISSION}\nutilization_code {NO_PERMISSION}\n"
         f"list_code {NOT_SUPPORTED}\n"
     )
     first, second = opened(driver, script).sample()
@@ -86,6 +86,7 @@ def test_unknown_is_never_zero(driver: Driver) -> None:
     assert [process.memory for process in first.processes] == [None]
     assert (second.total, second.free, second.utilization) == (None, None, None)
     assert second.processes == ()
+    assert (first.processes_known, second.processes_known) == (True, False)
     assert first.health == second.health == HEALTHY
 
 

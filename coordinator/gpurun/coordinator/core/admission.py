@@ -74,7 +74,7 @@ def memory_left(load: Load, settings: Settings) -> int:
 
 def utilization_left(load: Load, settings: Settings) -> float:
     """Share of time that the cap leaves on the device."""
-    if load.idle:
+    if load.idle or not load.timed:
         return settings.limits.utilization
     return settings.limits.utilization - load.utilization - load.set_aside_utilization
 
@@ -115,7 +115,7 @@ def _memory_obstacle(verdict: Verdict, settings: Settings) -> Verdict | None:
 
 def _utilization_obstacle(job: Job, verdict: Verdict, settings: Settings) -> Verdict | None:
     load = verdict.load
-    if load.idle or may_share(job, load):
+    if load.idle or not load.timed or may_share(job, load):
         return None
     missing = verdict.need.utilization - utilization_left(load, settings)
     if missing <= EPSILON:

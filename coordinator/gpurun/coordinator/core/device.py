@@ -8,6 +8,11 @@ SETTLE = 1.0
 """Seconds after a start or an end in which the driver's utilization still speaks of the time
 before: NVML reports the share of the last 1/6 to 1 second (nvml.h, nvmlUtilization_t)."""
 
+UNSEEN = 10.0
+"""Seconds after which an end is believed on a device that never showed what the job held."""
+_USED_KEPT = 64
+"""Samples of used memory in which the one before an end is looked for."""
+
 
 class Device:
     """The last sample of one device and what has to be remembered between samples."""
@@ -18,13 +23,20 @@ class Device:
         self.foreign_share = 0.0
         self._window: deque[tuple[float, float]] = deque()
         self._restarted = float("-inf")
+        self._used: deque[tuple[float, int]] = deque(maxlen=_USED_KEPT)
+        self._unsized: set[int] = set()
+        self._remember()
         self._learn_foreign_share()
 
     def look(self, sample: DeviceSample, taken: float, window: float) -> None:
         """Take a new sample; the window keeps `window` seconds of them."""
         self.sample, self.taken = sample, taken
-        if self.settled and sample.utilization is not None:
+        if sample.readings:
+            settled = self._restarted + SETTLE
+            self._window += [(r.taken, r.share) for r in sample.readings if r.taken >= settled]
+        elif self.settled and sample.utilization is not None:
             self._window.append((taken, sample.utilization))
+        self._remember()
         while self._window and self._window[0][0] < taken - window:
             self._window.popleft()
         self._learn_foreign_share()
@@ -43,19 +55,31 @@ class Device:
 
     @property
     def healthy(self) -> bool:
-        """Whether it may take work: it answers, and its memory is known."""
-        sample = self.sample
-        return sample.health == HEALTHY and sample.total is not None and sample.free is not None
+        """Whether it may take work: it answers, and nothing is wrong with it."""
+        return self.sample.health == HEALTHY and self.answers
+
+    @property
+    def answers(self) -> bool:
+        """Whether its memory is known; it may be set aside all the same."""
+        return self.sample.total is not None and self.sample.free is not None
+
+    @property
+    def timed(self) -> bool:
+        """Whether its utilization can be measured: that of a MIG device cannot."""
+        return self.sample.utilization is not None or bool(self.sample.readings)
 
     @property
     def foreign(self) -> bool:
-        """Whether a compute process that is not ours is on it."""
-        return any(p.job is None and p.compute for p in self.sample.processes)
+        """Whether a compute process that is not ours is on it, or may be for all we know."""
+        unknown = not self.sample.processes_known
+        return unknown or any(p.job is None and p.compute for p in self.sample.processes)
 
     @property
     def foreign_users(self) -> frozenset[str | None]:
-        """Whose compute processes that are not ours are on it."""
-        return frozenset(p.user for p in self.sample.processes if p.job is None and p.compute)
+        """Whose compute processes that are not ours are on it; None where that is unknown."""
+        unknown = frozenset[str | None](() if self.sample.processes_known else (None,))
+        foreign = (p for p in self.sample.processes if p.job is None and p.compute)
+        return unknown.union(process.user for process in foreign)
 
     def jobs(self) -> frozenset[int]:
         """Own jobs that were seen on it."""
@@ -70,6 +94,29 @@ class Device:
     def assumes(self, job: int) -> bool:
         """Whether what is shown of the job is only what it reserved."""
         return any(p.assumed for p in self.sample.processes if p.job == job)
+
+    def freed(self, job: int, left: float) -> bool:
+        """Whether used memory has fallen since the job ended, for one whose own is not told.
+
+        `left` is on CLOCK_BOOTTIME. One that held nothing is believed after a while.
+        """
+        if self.sample.processes_known and job not in self._unsized:
+            return True
+        before = [used for taken, used in self._used if taken <= left]
+        fallen = bool(before) and self._used[-1][1] < before[-1]
+        return fallen or self.taken >= left + UNSEEN
+
+    def forget(self, job: int) -> None:
+        """The job is released."""
+        self._unsized.discard(job)
+
+    def _remember(self) -> None:
+        sample = self.sample
+        if sample.total is not None and sample.free is not None:
+            self._used.append((self.taken, sample.total - sample.free))
+        for job in self.jobs():
+            unsized = self.observed(job) is None
+            (self._unsized.add if unsized else self._unsized.discard)(job)
 
     @property
     def settled(self) -> bool:

@@ -41,6 +41,8 @@ class Load(msgspec.Struct, kw_only=True):
     external_memory: int
     external_utilization: float
     window: float | None
+    timed: bool = True
+    """Whether utilization can be measured; where it cannot, memory alone decides."""
     charges: dict[int, Charge]
     outgrown: tuple[int, ...] = ()
     """Own jobs that use more than they reserved: nobody knows how much more they will."""
@@ -125,6 +127,7 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
         external_memory=_external(device, total - free, charges),
         external_utilization=device.foreign_share,
         window=device.window,
+        timed=device.timed,
         charges=charges,
         outgrown=tuple(outgrown),
         set_aside={},

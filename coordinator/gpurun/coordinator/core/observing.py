@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.estimator.seen import RISE, Look, Seen, looked
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.sample import Peak
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.quantity import format_size
@@ -21,6 +24,17 @@ def observe(state: State, devices: Sequence[Device]) -> None:
             here = [device for device in devices if number in device.jobs()]
             state.seen[number] = looked(state.seen_of(job), _look(state, job, here))
             _note(state, job, state.seen[number])
+    for device in devices:
+        for peak in device.sample.peaks:
+            _take_true_peak(state, peak)
+
+
+def _take_true_peak(state: State, peak: Peak) -> None:
+    """The driver's account knows of peaks between two samples."""
+    job = state.jobs.get(peak.job)
+    seen = state.seen_of(job) if job is not None and not job.state.ended else None
+    if seen is not None and peak.memory > (seen.memory or 0):
+        state.seen[peak.job] = msgspec.structs.replace(seen, memory=peak.memory)
 
 
 def _look(state: State, job: Job, here: Sequence[Device]) -> Look:

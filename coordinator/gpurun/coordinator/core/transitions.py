@@ -42,6 +42,7 @@ class Note(StrEnum):
     PROCESS_ENDED = "process ended"
     SEEN_GONE = "seen gone"
     ADJUSTED = "adjusted"
+    FAULT = "fault"
     AFTER = "waited for has finished"
 
 

@@ -129,7 +129,9 @@ def _device(state: State, load: Load) -> status.Device:
         load=status.Amounts((load.external_memory + load.charged_memory) / total, load.utilization),
         caps=status.Amounts(limits.memory, limits.utilization),
         processes=tuple(
-            status.ProcessUse(process.pid, process.user, process.memory, process.job)
+            status.ProcessUse(
+                process.pid, process.user, process.memory, process.job, process.command
+            )
             for process in sample.processes
         ),
     )

@@ -99,6 +99,8 @@ def _memory_line(load: Load, need: int, limits: Limits) -> str:
 
 
 def _time_line(load: Load, need: float, limits: Limits) -> str:
+    if not load.timed:
+        return "    utilization: cannot be measured here; memory alone decides"
     reserved = load.external_utilization + load.charged_utilization
     window = "unknown" if load.window is None else format_share(load.window)
     total = load.utilization + load.set_aside_utilization + need

@@ -13,6 +13,12 @@ class DevicesError(Exception):
 class Devices(Protocol):
     """The devices of this machine. One thread opens, samples and closes them."""
 
+    about: str
+    """What they are read with, in words; empty while it is not known."""
+
+    sleepy: bool
+    """Whether being open keeps awake what could sleep while there is no job."""
+
     def open(self) -> None:
         """Make them ready to be sampled; raise DevicesError where that cannot be."""
 

@@ -18,6 +18,7 @@ from gpurun.coordinator.gpus.devices import Devices, DevicesError
 
 _LONGEST_WAIT = 30.0
 """Seconds between two tries at devices that cannot be read."""
+_ASLEEP = "no job is known, and the GPU may sleep; the next job wakes it"
 _KEPT = 256
 """Rounds that wait for a loop that does not take them."""
 
@@ -39,7 +40,7 @@ class Monitor:
         self._devices, self._interval, self._deadline = devices, interval, deadline
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-        self._opened = False
+        self._opened = self._asleep = False
         self._wait = 0.0
         # What follows belongs to both threads, under this condition.
         self._changed = threading.Condition()
@@ -47,6 +48,7 @@ class Monitor:
         self._own: Sequence[OwnProcess] = ()
         self._wanted = False
         self._stopping = False
+        self._resting = False
         self._began: float | None = None
 
     def start(self) -> None:
@@ -61,6 +63,14 @@ class Monitor:
         with self._changed:
             self._own, self._wanted = own, True
             self._changed.notify()
+
+    def rest(self, resting: bool) -> None:
+        """Say whether no job is known: devices that can sleep are let go of until there is one."""
+        with self._changed:
+            woken, self._resting = self._resting and not resting, resting
+            if woken:
+                self._wanted = True
+                self._changed.notify()
 
     def fileno(self) -> int:
         """Give the descriptor that is readable while rounds are there to be taken."""
@@ -111,9 +121,13 @@ class Monitor:
             return self._own
 
     def _due(self) -> bool:
-        return self._stopping or (self._wanted and self._opened)
+        return self._stopping or (self._wanted and (self._opened or self._asleep))
 
     def _look(self, own: Sequence[OwnProcess]) -> Round:
+        self._asleep = self._resting and self._devices.sleepy
+        if self._asleep:
+            self._close()
+            return Round(taken=_now(), problem=_ASLEEP)
         try:
             if not self._opened:
                 self._devices.open()
@@ -129,7 +143,9 @@ class Monitor:
 
     def _back_off(self, found: Round) -> None:
         """After a problem open the devices anew, each time a longer while later."""
-        if found.problem:
+        if self._asleep:
+            self._wait = _LONGEST_WAIT
+        elif found.problem:
             self._close()
             self._wait = min(max(self._wait, self._interval) * 2, _LONGEST_WAIT)
         else:

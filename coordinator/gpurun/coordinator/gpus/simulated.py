@@ -33,6 +33,9 @@ class _Holding(msgspec.Struct, frozen=True):
 class SimulatedDevices:
     """Equal devices whose memory is counted, not held; any thread may call it."""
 
+    about = "simulated devices: no driver is asked"
+    sleepy = False
+
     def __init__(self, count: int, memory: int, file: str) -> None:
         self._memory = memory
         self._uuids = [f"SIM-00000000-0000-0000-0000-{index:012}" for index in range(count)]

@@ -22,7 +22,10 @@ def on_job_process_end(state: State, event: JobProcessEndEvent) -> None:
 def on_launcher_end(state: State, event: LauncherEndEvent) -> None:
     """A job lives on without its launcher; one that has no process cannot start any more."""
     job = state.jobs.get(event.job)
-    if job is None or job.launcher != event.process or job.state.ended:
+    if job is None or job.launcher != event.process:
+        return
+    if job.state.ended:
+        state.look()  # what survives the job hangs below init from now on
         return
     state.launchers.pop(job.id, None)
     state.expected.discard(job.id)

@@ -23,6 +23,9 @@ def see_gone(state: State) -> None:
     """Release the jobs that had ended before their devices were looked at and show none of them."""
     for job in state.charged():
         if job.left is not None and not _seen(state, job, job.left):
+            for held in job.reservations:
+                if device := state.devices.get(held.device):
+                    device.forget(job.id)
             released = state.release(job)
             if released.ended_for_pause:
                 _paused(state, released)
@@ -34,8 +37,8 @@ def _seen(state: State, job: Job, left: float) -> bool:
         device = state.devices.get(held.device)
         if device is None:
             continue
-        looked = device.healthy and device.taken >= left
-        if not looked or job.id in device.jobs():
+        looked = device.answers and device.taken >= left
+        if not looked or job.id in device.jobs() or not device.freed(job.id, left):
             return True
     return False
 

@@ -7,6 +7,7 @@ from gpurun.coordinator.core.reactions.release import see_gone
 from gpurun.coordinator.core.sample import DeviceSample
 from gpurun.coordinator.core.shrinking import shrink
 from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Note
 
 
 def on_sample(state: State, event: SampleEvent) -> None:
@@ -23,7 +24,17 @@ def on_sample(state: State, event: SampleEvent) -> None:
 
 def _look(state: State, sample: DeviceSample, taken: float) -> None:
     device = state.devices.get(sample.uuid)
+    before = frozenset[int]() if device is None else device.jobs()
     if device is None:
         state.devices[sample.uuid] = device = Device(sample, taken)
     else:
         device.look(sample, taken, state.settings.monitor.window)
+    _note_faults(state, sample, before | device.jobs())
+
+
+def _note_faults(state: State, sample: DeviceSample, jobs: frozenset[int]) -> None:
+    """Write into the stories of those who were there what a program did to itself."""
+    for number in sample.faults:
+        for job in jobs & state.jobs.keys():
+            detail = f"XID {number} on GPU {sample.index}: a fault of a program there; see dmesg"
+            state.update(state.jobs[job], Note.FAULT, detail)

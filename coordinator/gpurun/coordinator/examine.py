@@ -1,0 +1,55 @@
+"""`python -m gpurun.coordinator.examine`: what a coordinator would find, where none runs.
+
+A process of its own, since a driver may hang: whoever starts it gives it a deadline. One line of
+JSON on stdout: the findings.
+"""
+
+import contextlib
+import os
+import sys
+
+import msgspec
+
+from gpurun.coordinator import config
+from gpurun.coordinator.findings import findings_of
+from gpurun.coordinator.gpus import choice
+from gpurun.coordinator.gpus.devices import Devices, DevicesError
+from gpurun.protocol.finding import Finding, finding
+from gpurun.protocol.paths import Paths
+
+
+def main() -> None:
+    """Print the findings."""
+    paths = Paths.of(os.environ, os.getuid(), os.uname().nodename, os.path.expanduser("~"))
+    found = (_configuration(paths.config), *_devices(paths.simulation))
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+
+
+def _configuration(path: str) -> Finding:
+    try:
+        config.load(path)
+    except config.ConfigError as error:
+        return finding("configuration", str(error))
+    there = path if os.path.exists(path) else "the defaults"
+    return Finding("configuration", there)
+
+
+def _devices(simulation: str) -> tuple[Finding, ...]:
+    try:
+        devices = choice.parse(os.environ.get("GPURUN_DEVICES", ""), simulation)
+    except ValueError as error:
+        return (finding("devices", str(error)),)
+    with contextlib.closing(devices):
+        return _look(devices)
+
+
+def _look(devices: Devices) -> tuple[Finding, ...]:
+    try:
+        devices.open()
+        return findings_of(devices.about, devices.sample(()))
+    except DevicesError as error:
+        return findings_of("", (), str(error))
+
+
+if __name__ == "__main__":
+    main()
