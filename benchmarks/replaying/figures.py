@@ -1,0 +1,72 @@
+"""What a replay comes to."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.replaying.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One policy in numbers; times in seconds."""
+
+    policy: str
+    light_wait_mean: float
+    light_wait_p95: float
+    wait_mean: float
+    """Of trainings, until they first start."""
+    completion_mean: float
+    """From arrival to the end, of trainings that did not fail."""
+    makespan: float
+    """From the first arrival to the last end."""
+    failed: int
+    pauses: int
+    lost: float
+    """Hours of devices in which trainings saved, left and loaded, or did work that was lost."""
+    goodput: float
+    """Of all device-seconds of trainings, those that went into work that counts."""
+    use: float
+    """Of all device-seconds until the last end, those in which somebody was on the device."""
+    together: int
+    """Most jobs on one device."""
+
+
+def figures_of(policy: Policy) -> Figures:
+    """Sum up a replay that has ended."""
+    outcomes = policy.book.values()
+    light = [o.began - o.work.arrival for o in outcomes if o.work.light and o.began is not None]
+    trainings = [o for o in outcomes if not o.work.light]
+    waits = [o.began - o.work.arrival for o in trainings if o.began is not None]
+    spans = [o.ended - o.work.arrival for o in trainings if o.ended is not None and not o.failed]
+    good = sum(o.work.seconds * o.work.gpus for o in trainings if not o.failed)
+    first = min(o.work.arrival for o in outcomes)
+    makespan = max(o.ended or 0.0 for o in outcomes) - first
+    machine = policy.machine
+    released = policy.released
+    lost = machine.idle_held + policy.lost_work + released
+    return Figures(
+        policy=policy.name,
+        light_wait_mean=_mean(light),
+        light_wait_p95=quantile(light, 0.95),
+        wait_mean=_mean(waits),
+        completion_mean=_mean(spans),
+        makespan=makespan,
+        failed=sum(o.failed for o in outcomes),
+        pauses=policy.pauses,
+        lost=lost / 3600,
+        goodput=good / (good + lost) if good else 1.0,
+        use=machine.busy / (makespan * len(machine.on)) if makespan else 0.0,
+        together=machine.most_together,
+    )
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The least value that so large a share does not pass; 0 of none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else 0.0
