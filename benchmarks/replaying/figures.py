@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.replaying.policy import Policy
@@ -31,9 +31,11 @@ class Figures:
     """Of all device-seconds until the last end, those in which somebody was on the device."""
     together: int
     """Most jobs on one device."""
+    took: float
+    """Seconds of real time that the replay took."""
 
 
-def figures_of(policy: Policy) -> Figures:
+def figures_of(policy: Policy, took: float) -> Figures:
     """Sum up a replay that has ended."""
     outcomes = policy.book.values()
     light = [o.began - o.work.arrival for o in outcomes if o.work.light and o.began is not None]
@@ -44,8 +46,7 @@ def figures_of(policy: Policy) -> Figures:
     first = min(o.work.arrival for o in outcomes)
     makespan = max(o.ended or 0.0 for o in outcomes) - first
     machine = policy.machine
-    released = policy.released
-    lost = machine.idle_held + policy.lost_work + released
+    lost = machine.idle_held + policy.lost_work + policy.released
     return Figures(
         policy=policy.name,
         light_wait_mean=_mean(light),
@@ -59,7 +60,42 @@ def figures_of(policy: Policy) -> Figures:
         goodput=good / (good + lost) if good else 1.0,
         use=machine.busy / (makespan * len(machine.on)) if makespan else 0.0,
         together=machine.most_together,
+        took=took,
     )
+
+
+COLUMNS: dict[str, Callable[[Figures], str]] = {
+    "policy": lambda f: f.policy,
+    "light: mean": lambda f: span(f.light_wait_mean),
+    "p95 wait": lambda f: span(f.light_wait_p95),
+    "trainings: wait": lambda f: span(f.wait_mean),
+    "completion": lambda f: span(f.completion_mean),
+    "makespan": lambda f: span(f.makespan),
+    "failed": lambda f: str(f.failed),
+    "pauses": lambda f: str(f.pauses),
+    "lost": lambda f: f"{f.lost:.1f} h",
+    "goodput": lambda f: f"{f.goodput:.2%}",
+    "use": lambda f: f"{f.use:.1%}",
+    "took": lambda f: f"{f.took:.1f} s",
+}
+
+
+def table(rows: Sequence[Figures]) -> str:
+    """The figures of all policies, one a line."""
+    lines = [list(COLUMNS), *([show(row) for show in COLUMNS.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def span(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -10,10 +10,11 @@ import random
 from functools import partial
 
 from benchmarks.replaying.machine import Run
+from benchmarks.replaying.mix import LIGHT_MOST
 from benchmarks.replaying.policy import Costs, Policy
 from benchmarks.replaying.rates import Rates
 from benchmarks.replaying.sizes import DEVICE_TOTAL, memory_of
-from benchmarks.replaying.trace import LIGHT_MOST, Work
+from benchmarks.replaying.trace import Work
 
 from gpurun.coordinator.core.effects import Effect, Send
 from gpurun.coordinator.core.events import Event, Instant, MessageEvent, SampleEvent, TimerEvent
@@ -50,15 +51,17 @@ class Gpurun(Policy):
         self.samples = [self._look(index) for index in range(devices)]
         self.asked: dict[int, int] = {}
         """The request that each training has been sent and has not come to."""
+        self.events: list[Event] = []
+        """What has happened at this instant and is still to be told."""
         self.timer = 0.0
-        self.tell(self._sample())
+        self._turn()
 
     # --- what happens
 
     def on_arrival(self, work: Work) -> None:
         """Its launcher submits it."""
-        job = self.scheduler.state.next_id
-        self.runs[job], self.jobs[work.number] = Run(work, work.seconds), job
+        job = self.jobs[work.number] = len(self.jobs) + 1
+        self.runs[job] = Run(work, work.seconds)
         launcher = Process(1_000_000 + job, 1)
         submit = m.Submit(uuid=f"w-{work.number}", spec=self._spec(work))
         self.say(job, submit, launcher)
@@ -69,7 +72,8 @@ class Gpurun(Policy):
     def on_end(self, run: Run) -> None:
         """Its process has ended and its launcher says so."""
         self.done(run)
-        self._exit(self.jobs[run.work.number], 0)
+        job = self.jobs[run.work.number]
+        self._exit(job, self.scheduler.state.jobs[job].attempt, 0)
 
     def on_grant(self, job: int, grant: m.Grant) -> None:
         """Its launcher spawns it; a training attaches, and one that comes back loads first."""
@@ -78,11 +82,12 @@ class Gpurun(Policy):
         self._changed(devices)
         self.say(job, m.Spawned(job=job, attempt=grant.attempt, pid=job, start_time=1))
         if self.book[run.work.number].failed:
-            self._exit(job, 1)
+            self._exit(job, grant.attempt, 1)
         elif not run.work.light:
-            self.clock.after(0.0, partial(self._attach, job, grant.attempt))
+            attempt, pausable = grant.attempt, ("exit",)
+            self.say(job, m.Attach(job=job, attempt=attempt, token="", pid=job, pausable=pausable))
             if grant.resume:
-                self.clock.after(self.costs.resume, partial(self._resumed, job, grant.attempt))
+                self.clock.after(self.costs.resume, partial(self._resumed, job, attempt))
 
     def on_pause_request(self, job: int, request: m.PauseRequest) -> None:
         """The training comes to its next step boundary."""
@@ -121,12 +126,6 @@ class Gpurun(Policy):
         exited = m.Exited(job=job, attempt=end.attempt, code=137, request=end.request)
         self.say(job, exited)
 
-    def _attach(self, job: int, attempt: int) -> None:
-        if job in self.runs:
-            pausable = ("exit",)
-            attach = m.Attach(job=job, attempt=attempt, token="", pid=job, pausable=pausable)
-            self.say(job, attach)
-
     def _resumed(self, job: int, attempt: int) -> None:
         self.machine.hold_still(self.runs[job], still=False)
         self.say(job, m.Resumed(job=job, attempt=attempt, token="", step=0))
@@ -148,9 +147,16 @@ class Gpurun(Policy):
         )
 
     def tell(self, event: Event) -> None:
-        """Give the scheduler an event and a fresh sample, and do what it says."""
-        for effect in self.scheduler.handle_all((event, self._sample())):
-            self.clock.after(0.0, partial(self._carry_out, effect))
+        """Give the scheduler an event, in one batch with all others of this instant."""
+        if not self.events:
+            self.clock.after(0.0, self._turn)
+        self.events.append(event)
+
+    def _turn(self) -> None:
+        """One turn of the daemon's loop: a batch with a fresh sample, and what is to be done."""
+        batch, self.events = self.events, []
+        for effect in self.scheduler.handle_all((*batch, self._sample())):
+            self._carry_out(effect)
         self._set_timer()
 
     def _carry_out(self, effect: Effect) -> None:
@@ -170,9 +176,9 @@ class Gpurun(Policy):
         attempt = self.scheduler.state.jobs[job].attempt
         self.say(job, kind(job=job, attempt=attempt, token="", **fields))
 
-    def _exit(self, job: int, code: int) -> None:
-        attempt = self.scheduler.state.jobs[job].attempt
-        self._changed([self.numbers[r.device] for r in self.scheduler.state.jobs[job].reservations])
+    def _exit(self, job: int, attempt: int, code: int) -> None:
+        held = self.scheduler.state.jobs[job].reservations
+        self._changed([self.numbers[reservation.device] for reservation in held])
         self.asked.pop(job, None)
         self.say(job, m.Exited(job=job, attempt=attempt, code=code))
         del self.runs[job]

@@ -11,6 +11,11 @@ MOST_TOGETHER = 2
 """Jobs on one device: only pairs were measured."""
 
 
+def _nobody(run: "Run") -> None:
+    """Nobody wants to know."""
+    del run
+
+
 class Clock:
     """Virtual time: what is to happen, in order; of two things at one instant the first planned."""
 
@@ -56,7 +61,7 @@ class Machine:
     def __init__(self, devices: int, rates: Rates, clock: Clock) -> None:
         self.clock, self.rates = clock, rates
         self.on: list[list[Run]] = [[] for _ in range(devices)]
-        self.ended: Callable[[Run], None] = lambda run: None
+        self.ended: Callable[[Run], None] = _nobody
         """What to do when a job has done its work; it has left its devices."""
         self.busy = 0.0
         """Device-seconds in which somebody was on a device."""
