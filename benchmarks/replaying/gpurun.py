@@ -2,7 +2,8 @@
 
 Every event is followed by a sample taken at the same instant, as the monitor takes one at once
 after a start and an end; in between nothing on the devices changes, so none is needed. Light tasks
-come from another user at high priority and say how long they take at most; trainings pause by exit
+come from another user at high priority and say that they take twice as long as they do; trainings
+pause by exit
 at a step boundary.
 """
 
@@ -10,7 +11,6 @@ import random
 from functools import partial
 
 from benchmarks.replaying.machine import Run
-from benchmarks.replaying.mix import LIGHT_MOST
 from benchmarks.replaying.policy import Costs, Policy
 from benchmarks.replaying.rates import Rates
 from benchmarks.replaying.sizes import DEVICE_TOTAL, memory_of
@@ -240,5 +240,5 @@ class Gpurun(Policy):
             utilization=self._share(work),
             priority=HIGH if work.light else 0,
             gpus=work.gpus,
-            time=LIGHT_MOST if work.light else None,
+            time=2 * work.seconds if work.light else None,
         )
