@@ -52,9 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     rows = []
     for name in options.policies:
         policy = POLICIES[name](options.devices, rates, costs)
-        began = time.perf_counter()
+        began = time.process_time()
         policy.replay(works)
-        rows.append(figures_of(policy, took=time.perf_counter() - began))
+        rows.append(figures_of(policy, took=time.process_time() - began))
     print(table(rows))
     if options.plot:
         with open(options.plot, "w", encoding="utf-8") as file:

@@ -32,7 +32,7 @@ class Figures:
     together: int
     """Most jobs on one device."""
     took: float
-    """Seconds of real time that the replay took."""
+    """Seconds of one processor core that the replay took."""
 
 
 def figures_of(policy: Policy, took: float) -> Figures:
@@ -46,7 +46,7 @@ def figures_of(policy: Policy, took: float) -> Figures:
     first = min(o.work.arrival for o in outcomes)
     makespan = max(o.ended or 0.0 for o in outcomes) - first
     machine = policy.machine
-    lost = machine.idle_held + policy.lost_work + policy.released
+    lost = machine.idle_held + policy.lost_work
     return Figures(
         policy=policy.name,
         light_wait_mean=_mean(light),

@@ -1,12 +1,13 @@
 """gpurun's own scheduler in virtual time: launchers and trainings are spoken for.
 
-Every event is followed by a sample taken at the same instant, as the monitor takes one at once
-after a start and an end; in between nothing on the devices changes, so none is needed. Light tasks
-come from another user at high priority and say that they take twice as long as they do; trainings
-pause by exit
-at a step boundary.
+All that happens at one instant is one batch, as in a turn of the daemon's loop. Where it may let
+somebody start, a sample taken at that instant comes with it, as the monitor takes one at once after
+an end; in between nothing on the devices changes, so none is needed. Light tasks come from another
+user at high priority and say that they take twice as long as they do. Trainings pause by exit at a
+step boundary.
 """
 
+import math
 import random
 from functools import partial
 
@@ -53,7 +54,7 @@ class Gpurun(Policy):
         """The request that each training has been sent and has not come to."""
         self.events: list[Event] = []
         """What has happened at this instant and is still to be told."""
-        self.timer = 0.0
+        self.timer = math.inf
         self._turn()
 
     # --- what happens
@@ -114,9 +115,7 @@ class Gpurun(Policy):
 
     def on_end_tree(self, job: int, end: m.EndTree) -> None:
         """The launcher ends it; its memory is seen free when the release is over."""
-        run = self.runs[job]
         self.pauses += 1
-        self.released += self.costs.release * run.work.gpus
         self.clock.after(self.costs.release, partial(self._tree_ended, job, end))
 
     def _tree_ended(self, job: int, end: m.EndTree) -> None:
@@ -155,7 +154,9 @@ class Gpurun(Policy):
     def _turn(self) -> None:
         """One turn of the daemon's loop: a batch with a fresh sample, and what is to be done."""
         batch, self.events = self.events, []
-        for effect in self.scheduler.handle_all((*batch, self._sample())):
+        if not batch or not all(map(_frees_nothing, batch)):
+            batch.append(self._sample())
+        for effect in self.scheduler.handle_all(batch):
             self._carry_out(effect)
         self._set_timer()
 
@@ -186,13 +187,15 @@ class Gpurun(Policy):
     def _set_timer(self) -> None:
         """Wake the scheduler when time alone changes something."""
         wake = self.scheduler.wake_at()
-        if wake is not None and wake + TICK != self.timer:
-            self.timer = wake + TICK
-            self.clock.at(self.timer, partial(self._wake, self.timer))
+        due = math.inf if wake is None else wake + TICK
+        if due != self.timer:
+            self.timer = due
+            if wake is not None:
+                self.clock.at(due, partial(self._wake, due))
 
     def _wake(self, instant: float) -> None:
         if instant == self.timer:
-            self.timer = 0.0
+            self.timer = math.inf
             self.tell(TimerEvent(at=self.instant))
 
     # --- what the monitor would see
@@ -242,3 +245,10 @@ class Gpurun(Policy):
             gpus=work.gpus,
             time=2 * work.seconds if work.light else None,
         )
+
+
+def _frees_nothing(event: Event) -> bool:
+    """After these nobody can start who could not before: the scheduler needs no sample for them."""
+    return isinstance(event, MessageEvent) and isinstance(
+        event.message, m.Spawned | m.Capturing | m.Durable
+    )

@@ -24,8 +24,7 @@ class Outcome:
 class Costs:
     """Seconds that a pause by exit, or a new start from a checkpoint, is assumed to take.
 
-    While it saves and loads, a training holds its devices and does no work; while it is released
-    nobody works there.
+    All that time the training holds its devices and does no work.
     """
 
     save: float = 5.0
@@ -48,8 +47,6 @@ class Policy(ABC):
         """How often a training had to leave its devices."""
         self.lost_work = 0.0
         """Device-seconds of work that was done and thrown away."""
-        self.released = 0.0
-        """Device-seconds between the end of a paused training and the release of its devices."""
 
     def replay(self, works: Sequence[Work]) -> None:
         """Let all jobs come, and wait until the last has ended."""
