@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 from tests.coordinator.core.invariants import check
+from tests.coordinator.core.promises import check_record, check_send
 
 from gpurun.coordinator.core.effects import Effect, Record, Sample, Send, WatchJob, WatchLauncher
 from gpurun.coordinator.core.events import (
@@ -48,6 +49,8 @@ class World:
         self.external: dict[str, tuple[int, float]] = {}
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
+        self.ill: set[str] = set()
+        """Devices that do not answer."""
         self.gone: set[int] = set()
         """Jobs whose processes have ended, whatever is known of it."""
         self.used: dict[int, int] = {}
@@ -56,6 +59,7 @@ class World:
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
         self.peers = 0
+        self.events = 0
         if devices:
             self.sample()
 
@@ -236,12 +240,15 @@ class World:
         self.sample()
 
     def handle(self, event: Event) -> list[Effect]:
+        self.events += 1
         self.effects = self.scheduler.handle(event)
         for effect in self.effects:
             assert effect.cause
             if isinstance(effect, Record):
+                check_record(event, self.stored.get(effect.job.id), effect)
                 self.stored[effect.job.id] = effect.job
             if isinstance(effect, Send):
+                check_send(self.stored, effect)
                 self.sent.append((effect.peer, decode_reply(encode(effect.message))))
         check(self.scheduler.state, self.stored)
         return self.effects
