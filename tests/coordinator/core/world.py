@@ -71,14 +71,15 @@ class World:
         at = self.now if taken is None else taken
         self.handle(SampleEvent(at=self.instant, taken=at, devices=devices))
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float, *, sample: bool = True) -> None:
         """Move time, with the wake-ups that were asked for, and sample at the end."""
         end = self.now + seconds
         while (wake := self.scheduler.wake_at()) is not None and wake <= end:
             self.now = max(self.now, wake)
             self.handle(TimerEvent(at=self.instant))
         self.now = end
-        self.sample()
+        if sample:
+            self.sample()
 
     @property
     def instant(self) -> Instant:
@@ -93,6 +94,10 @@ class World:
 
     def submit(self, memory: float | None = None, util: float | None = None, **spec: object) -> int:
         """Submit a job; memory in GiB, uid, peer and uuid by keyword; return its number."""
+        return self.last(m.Accepted, self.offer(memory, util, **spec)).job
+
+    def offer(self, memory: float | None, util: float | None, **spec: object) -> bytes:
+        """Submit a job that may be refused; return its launcher's connection."""
         uid = spec.pop("uid", USER)
         uuid = str(spec.pop("uuid", f"uuid-{self.peers}"))
         peer = self.peer()
@@ -107,8 +112,7 @@ class World:
         )
         message = m.Submit(uuid=uuid, spec=whole)
         self.say(peer, message, uid=uid, sender=Process(50_000 + self.peers, 1))  # type: ignore[arg-type]
-        accepted = self.last(m.Accepted, peer)
-        return accepted.job
+        return peer
 
     def spawn(self, job: int) -> None:
         """Use the lease of a job."""
@@ -304,8 +308,9 @@ class World:
             index=index,
             uuid=uuid,
             name="Scripted",
+            health="it does not answer" if uuid in self.ill else HEALTHY,
             total=self.totals[uuid],
-            free=self.totals[uuid] - used,
+            free=max(0, self.totals[uuid] - used),
             utilization=min(1.0, share),
             processes=tuple(process for _, process in processes),
         )
