@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 from tests.coordinator.core.invariants import check
+from tests.coordinator.core.promises import check_record, check_send
 
 from gpurun.coordinator.core.effects import (
     Effect,
@@ -59,6 +60,8 @@ class World:
         """Bytes and share of time of jobs that do not use just what they reserved."""
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
+        self.ill: set[str] = set()
+        """Devices that do not answer."""
         self.gone: set[int] = set()
         """Jobs whose processes have ended, whatever is known of it."""
         self.stored: dict[int, Job] = {}
@@ -67,6 +70,7 @@ class World:
         self.sent: list[tuple[bytes, m.Message]] = []
         self.effects: list[Effect] = []
         self.peers = 0
+        self.events = 0
         if devices:
             self.sample()
 
@@ -78,14 +82,15 @@ class World:
         at = self.now if taken is None else taken
         self.handle(SampleEvent(at=self.instant, taken=at, devices=devices))
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float, *, sample: bool = True) -> None:
         """Move time, with the wake-ups that were asked for, and sample at the end."""
         end = self.now + seconds
         while (wake := self.scheduler.wake_at()) is not None and wake <= end:
             self.now = max(self.now, wake)
             self.handle(TimerEvent(at=self.instant))
         self.now = end
-        self.sample()
+        if sample:
+            self.sample()
 
     @property
     def instant(self) -> Instant:
@@ -95,6 +100,10 @@ class World:
 
     def submit(self, memory: float | None = None, util: float | None = None, **spec: object) -> int:
         """Submit a job; memory in GiB, uid, peer and uuid by keyword; return its number."""
+        return self.last(m.Accepted, self.offer(memory, util, **spec)).job
+
+    def offer(self, memory: float | None, util: float | None, **spec: object) -> bytes:
+        """Submit a job that may be refused; return its launcher's connection."""
         uid = spec.pop("uid", USER)
         uuid = str(spec.pop("uuid", f"uuid-{self.peers}"))
         peer = self.peer()
@@ -109,8 +118,7 @@ class World:
         )
         message = m.Submit(uuid=uuid, spec=whole)
         self.say(peer, message, uid=uid, sender=Process(50_000 + self.peers, 1))  # type: ignore[arg-type]
-        accepted = self.last(m.Accepted, peer)
-        return accepted.job
+        return peer
 
     def spawn(self, job: int) -> None:
         """Use the lease of a job."""
@@ -249,15 +257,18 @@ class World:
         self.sample()
 
     def handle(self, event: Event) -> list[Effect]:
+        self.events += 1
         self.effects = self.scheduler.handle(event)
         for effect in self.effects:
             assert effect.cause
             if isinstance(effect, Record):
+                check_record(event, self.stored.get(effect.job.id), effect)
                 self.stored[effect.job.id] = effect.job
                 self.records.append(effect)
             if isinstance(effect, Learn):
                 self.profiles.append(effect.profile)
             if isinstance(effect, Send):
+                check_send(self.stored, effect)
                 self.sent.append((effect.peer, decode_reply(encode(effect.message))))
         check(self.scheduler.state, self.stored)
         return self.effects
@@ -316,8 +327,9 @@ class World:
             index=index,
             uuid=uuid,
             name="Scripted",
+            health="it does not answer" if uuid in self.ill else HEALTHY,
             total=self.totals[uuid],
-            free=self.totals[uuid] - used,
+            free=max(0, self.totals[uuid] - used),
             utilization=min(1.0, sum(process.utilization or 0.0 for _, process in processes)),
             processes=tuple(process for _, process in processes),
         )

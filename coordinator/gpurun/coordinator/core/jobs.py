@@ -21,8 +21,8 @@ class Jobs(MutableMapping[int, Job]):
         self._active: dict[int, Job] = {}
         self._queue: list[Place] = []
         self._places: dict[int, Place] = {}
-        self._priorities: dict[int, int] = {}
-        """How many in the queue have each base priority."""
+        self._priorities: dict[int, list[Place]] = {}
+        """The queue once more, by base priority."""
         self._sharers: list[Place] = []
         self._deviceless: dict[int, Job] = {}
         self._dependents: dict[int, set[int]] = {}
@@ -87,6 +87,11 @@ class Jobs(MutableMapping[int, Job]):
         """The highest base priority of any in the queue; -100 where it is empty."""
         return max(self._priorities, default=-100)
 
+    def above(self, priority: int) -> Iterator[Job]:
+        """Those in the queue whose base priority is higher, the highest first."""
+        for found in sorted((p for p in self._priorities if p > priority), reverse=True):
+            yield from (self._jobs[place[-1]] for place in self._priorities[found])
+
     def ahead_of(self, number: int) -> int:
         """How many come before the job in the queue; 0 for one that is not in it."""
         place = self._places.get(number)
@@ -95,8 +100,7 @@ class Jobs(MutableMapping[int, Job]):
     def _enter_queue(self, job: Job) -> None:
         place = self._places[job.id] = self._place_of(job)
         insort(self._queue, place)
-        priority = job.spec.priority
-        self._priorities[priority] = self._priorities.get(priority, 0) + 1
+        insort(self._priorities.setdefault(job.spec.priority, []), place)
         if job.spec.share:
             insort(self._sharers, place)
         if job.spec.gpus == 0:
@@ -111,10 +115,10 @@ class Jobs(MutableMapping[int, Job]):
         if job.spec.share:
             del self._sharers[bisect_left(self._sharers, place)]
         self._deviceless.pop(number, None)
-        priority = job.spec.priority
-        self._priorities[priority] -= 1
-        if not self._priorities[priority]:
-            del self._priorities[priority]
+        equals = self._priorities[job.spec.priority]
+        del equals[bisect_left(equals, place)]
+        if not equals:
+            del self._priorities[job.spec.priority]
 
     def _depend(self, number: int, job: Job | None) -> None:
         before = self._jobs[number].after if number in self._jobs else ()

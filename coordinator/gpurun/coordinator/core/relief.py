@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gpurun.coordinator.core.admission import Verdict, judge
+from gpurun.coordinator.core.admission import Verdict, judge, memory_left, utilization_left
 from gpurun.coordinator.core.forecast import wait_on
 from gpurun.coordinator.core.job import Job
-from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for
 from gpurun.coordinator.core.settings import Settings
 
@@ -49,6 +49,8 @@ def relief_for(
     for verdict in verdicts:
         load = verdict.load
         here = [jobs[job] for job in load.charges if job in movable]
+        if here:
+            load = _claimed_now(load, blocked, jobs, settings)
         victims = _NOBODY if verdict.fits else _victims_on(blocked, load, here, settings, now)
         if victims and _over_sooner(blocked, load, victims, jobs, settings, now):
             victims = None
@@ -58,6 +60,29 @@ def relief_for(
         return None
     chosen = sorted(options)[: blocked.spec.gpus]
     return Relief(_NOBODY.union(*(o[-1] for o in chosen)), tuple(o[-2] for o in chosen))
+
+
+def _claimed_now(load: Load, blocked: Job, jobs: Mapping[int, Job], settings: Settings) -> Load:
+    """The load with the claims of lower base priority cut down to the room that is there now.
+
+    However long those jobs have waited, the room that others make for the blocked one is not
+    theirs: it is borrowed from who steps aside, and goes back before any of that priority starts.
+    """
+    lower = [job for job in load.set_aside if _is_lower(job, blocked, jobs)]
+    if not lower:
+        return load
+    firm = {job: claim for job, claim in load.set_aside.items() if job not in lower}
+    rest = msgspec.structs.replace(load, charges=dict(load.charges), set_aside=firm)
+    memory = min(load.set_aside_memory - rest.set_aside_memory, memory_left(rest, settings))
+    share = min(
+        load.set_aside_utilization - rest.set_aside_utilization, utilization_left(rest, settings)
+    )
+    rest.keep(lower[0], Charge(max(0, memory), max(0.0, share)))
+    return rest
+
+
+def _is_lower(job: int, than: Job, jobs: Mapping[int, Job]) -> bool:
+    return job in jobs and jobs[job].spec.priority < than.spec.priority
 
 
 def _option(load: Load, victims: frozenset[int], jobs: Mapping[int, Job]) -> _Option:

@@ -7,6 +7,7 @@ for each device is looked at in vain.
 """
 
 from collections.abc import Iterator
+from itertools import chain, islice
 
 from gpurun.coordinator.core import orders, telling
 from gpurun.coordinator.core.admission import Verdict, is_full, memory_left
@@ -26,6 +27,8 @@ from gpurun.protocol.job import JobState, ReasonCode, WaitReason
 
 FURTHER = 3
 """Jobs behind the end of the pass that are looked at all the same, to say why they wait."""
+URGENT = 8
+"""Jobs of higher priority than one that may be asked to step aside that are looked at too."""
 
 
 def schedule(state: State) -> None:
@@ -79,11 +82,24 @@ class Plan:
             further -= self._is_full()
             if not further:
                 break
-        for job in state.jobs.sharers():
+        for job in chain(self._urgent(), self._sharers()):
+            if job.id not in looked_at:
+                looked_at.add(job.id)
+                yield job
+
+    def _urgent(self) -> Iterator[Job]:
+        """Some for whom others may be asked to step aside, however long the line before them."""
+        jobs = self.state.jobs
+        lowest = min((jobs[job].spec.priority for job in self._movable), default=None)
+        if lowest is not None:
+            yield from islice(jobs.above(lowest), URGENT)
+
+    def _sharers(self) -> Iterator[Job]:
+        """Those who do not mind who else computes, while there is memory."""
+        for job in self.state.jobs.sharers():
             if not self._has_memory():
                 return
-            if job.id not in looked_at:
-                yield job
+            yield job
 
     def _is_full(self) -> bool:
         """Whether nobody in the queue could start, nor be made room for."""

@@ -119,7 +119,8 @@ class State:
         changes.setdefault("seen", self.seen_of(job))
         if state is not job.state:
             changes |= self._clocks(job)
-            self.pass_wanted = True
+            # Who had a lease has a process now: its room was taken before.
+            self.pass_wanted |= trigger is not Trigger.SPAWNED
         if state.ended:
             changes |= {"ended_at": self.now.wall, "lease": None, "pause": None}
         job = msgspec.structs.replace(job, state=state, **changes)

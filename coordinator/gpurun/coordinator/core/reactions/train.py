@@ -45,7 +45,8 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
         return
     detail = f"step {message.step}, {message.size} bytes in {message.seconds:.3f} s"
     if orders.order_of(job, message.request) is None:
-        state.update(job, checkpoint=message.checkpoint)
+        if job.state not in (JobState.QUEUED, JobState.STARTING):
+            state.update(job, checkpoint=message.checkpoint)
         state.send(event.peer, GoOn(job=job.id, request=message.request))
     else:
         rest(state, job, message.request, message.checkpoint, detail)

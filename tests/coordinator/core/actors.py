@@ -1,0 +1,156 @@
+"""Random launchers, trainings and strangers around a scheduler, for the property tests."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+from tests.coordinator.core.world import OTHER_USER, USER, World
+
+from gpurun.coordinator.core.job import Job
+from gpurun.protocol import messages as m
+from gpurun.protocol.job import JobState
+from gpurun.protocol.quantity import GIB
+
+PICK = st.integers(0, 1000)
+DEVICES = (24 * GIB, 16 * GIB, 16 * GIB)
+WORDS = (
+    m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
+    m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
+)  # fmt: skip
+COMMANDS = (m.Pause, m.Resume, m.Cancel, m.Adjust)
+
+
+class Actors(RuleBasedStateMachine):
+    """Three devices and whoever comes; the invariants are checked after every event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(*DEVICES)
+
+    def pick(self, number: int, *states: JobState) -> Job | None:
+        """Some living job in one of these states that has a launcher."""
+        launchers = self.world.scheduler.state.launchers
+        live = self.world.scheduler.state.live()
+        jobs = [job for job in live if job.state in states and job.id in launchers]
+        return jobs[number % len(jobs)] if jobs else None
+
+    def say(self, job: Job, peer: bytes, message: m.Message) -> None:
+        """The job's owner says something."""
+        self.world.say(peer, message, uid=job.uid)
+
+    @rule(
+        memory=st.none() | st.integers(1, 24),
+        util=st.none() | st.sampled_from([0.1, 0.3, 0.9, 1.0]),
+        priority=st.sampled_from([-50, 0, 50]),
+        gpus=st.sampled_from([0, 1, 1, 1, 2, 3]),
+        uid=st.sampled_from([USER, OTHER_USER]),
+        time=st.none() | st.sampled_from([20.0, 600.0]),
+        share=st.booleans(),
+        on=st.none() | st.sampled_from([("0",), ("1", "2"), ("GPU-2",)]),
+        after=st.none() | PICK,
+    )
+    def submit(self, after: int | None, **spec: object) -> None:
+        """A job comes; one that can never be admitted is refused."""
+        before = None if after is None else self.pick(after, *JobState)
+        spec["after"] = () if before is None else (str(before.id),)
+        self.world.offer(spec.pop("memory"), spec.pop("util"), **spec)  # type: ignore[arg-type]
+
+    @rule(number=PICK)
+    def spawn(self, number: int) -> None:
+        """A launcher uses its lease; a training that comes back loads its checkpoint."""
+        job = self.pick(number, JobState.STARTING, JobState.RESUMING)
+        if job is None or job.lease is None or job.lease <= self.world.now:
+            return
+        resumes = job.state is JobState.RESUMING
+        self.world.spawn(job.id)
+        if resumes:
+            peer = self.world.attach(job.id)
+            attempt = self.world.job(job.id).attempt
+            self.say(job, peer, m.Resumed(job=job.id, attempt=attempt, token="t", step=1))
+
+    @rule(number=PICK, pid=st.sampled_from([4711, 4711, 4712]))
+    def attach(self, number: int, pid: int) -> None:
+        """A training loop begins, or a second one in the same job."""
+        if job := self.pick(number, JobState.RUNNING):
+            self.world.attach(job.id, pid)
+
+    @rule(number=PICK, code=st.integers(0, 1))
+    def exit(self, number: int, code: int) -> None:
+        """A job's main process ends."""
+        job = self.pick(number, JobState.RUNNING, JobState.PAUSING)
+        if job is not None and job.process is not None:
+            self.world.exit(job.id, code)
+
+    @rule(number=PICK, how=st.sampled_from(["durable", "capture", "refuse", "overdue", "late"]))
+    def answer_a_pause(self, number: int, how: str) -> None:
+        """A pause succeeds, fails or comes too late; or nobody answers, and time passes."""
+        job = self.pick(number, JobState.PAUSING)
+        if job is None or job.pause is None or job.process is None:
+            return
+        if not self.world.scheduler.state.trainers.get(job.id):
+            return
+        request, peer = job.pause.request, self.world.trainer(job.id)
+        names = {"job": job.id, "attempt": job.attempt, "token": "t", "request": request}
+        if how in ("durable", "capture"):
+            self.world.durable(job.id, request)
+        if how == "capture":
+            self.world.exit(job.id, 137, request)
+        if how == "refuse":
+            self.say(job, peer, m.Refused(text="no", **names))  # type: ignore[arg-type]
+        if how == "overdue":
+            self.say(job, peer, m.Overdue(**names))  # type: ignore[arg-type]
+        if how == "late":
+            self.world.durable(job.id, request + 1)
+
+    @rule(number=PICK, word=st.sampled_from(WORDS), late=st.booleans())
+    def say_anything(self, number: int, word: type[m.Message], late: bool) -> None:
+        """Any word at any time, of this attempt or of an earlier one."""
+        if job := self.pick(number, *JobState):
+            message = word_about(job, word, attempt=job.attempt - late)
+            self.world.say(self.world.peer(), message, uid=job.uid, sender=job.launcher)
+
+    @rule(number=PICK, word=st.sampled_from((*WORDS, *COMMANDS)))
+    def a_stranger_speaks(self, number: int, word: type[m.Message]) -> None:
+        """4. Whatever another user says of a job, the answer is that it is none of his."""
+        if job := self.pick(number, *JobState):
+            stranger, peer = USER + OTHER_USER - job.uid, self.world.peer()
+            message = word_about(job, word, attempt=job.attempt)
+            self.world.say(peer, message, uid=stranger, sender=job.launcher)
+            answers = [answer for to, answer in self.world.sent if to == peer]
+            assert all(isinstance(answer, m.Problem) for answer in answers), answers
+
+    @rule(number=PICK)
+    def launcher_dies(self, number: int) -> None:
+        """The job lives on, or is lost."""
+        if job := self.pick(number, *JobState):
+            self.world.end_of_launcher(job.id)
+
+    @rule(number=PICK)
+    def process_dies_unheard(self, number: int) -> None:
+        """The kernel reports an end before the launcher does."""
+        job = self.pick(number, JobState.RUNNING, JobState.PAUSING)
+        if job is not None and job.process is not None:
+            self.world.end_of_process(job.id)
+
+
+def word_about(job: Job, word: type[m.Message], attempt: int) -> m.Message:
+    """A message of this kind about the job."""
+    if word is m.Submit:
+        return m.Submit(uuid=job.uuid, spec=job.spec)
+    if word in COMMANDS:
+        more = {"priority": 7} if word is m.Adjust else {}
+        return word(job=str(job.id), **more)
+    facts = {
+        "job": job.id,
+        "attempt": attempt,
+        "token": "t",
+        "pid": 12_345,
+        "start_time": 1,
+        "code": 1,
+        "request": job.pause.request if job.pause else 1,
+        "checkpoint": "/checkpoints/1",
+        "step": 1,
+        "size": 1,
+        "seconds": 0.1,
+        "text": "no",
+        "pausable": ("exit",),
+    }
+    return word(**{name: facts[name] for name in word.__struct_fields__ if name in facts})
