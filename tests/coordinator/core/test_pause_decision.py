@@ -180,3 +180,10 @@ def test_why_shows_the_expected_start_where_it_can_be_known() -> None:
     waiting = world.submit(12, 0.5)
     world.advance(60.0)
     assert why(world, waiting)[-1] == "  expected to start in about 4:00"
+
+
+def test_why_says_that_utilisation_does_not_count_for_one_that_shares() -> None:
+    world = world_of(24 * GIB)
+    world.start(20, 0.9)
+    waiting = world.submit(12, 0.5, share=True)
+    assert "    utilization: does not hold it back here (--share)" in why(world, waiting)

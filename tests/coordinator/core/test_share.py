@@ -3,6 +3,7 @@
 import pytest
 from tests.coordinator.core.world import OTHER_USER, World
 
+from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB
 
@@ -50,3 +51,11 @@ def test_it_passes_a_blocked_job_of_its_user_on_memory_that_is_left(world: World
     world.submit(4, 0.9)
     assert admitted(world, world.submit(6, 0.5, share=True))
     assert not admitted(world, world.submit(6, 0.5, share=True))
+
+
+def test_one_that_shares_and_needs_no_device_is_granted_once(world: World) -> None:
+    """It is in two lists of those that need not wait for room."""
+    world.start(20, 0.9)
+    world.submit(20, 0.9)
+    job = world.submit(gpus=0, share=True)
+    assert len(world.got(m.Grant, world.launcher(job))) == 1

@@ -38,19 +38,26 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.code is None
 
 
+_Obstacle = tuple[ReasonCode, float, float]
+"""Which limit is in the way; bytes or share that must become free; that as a share of all."""
+
+
 def judge(job: Job, load: Load, settings: Settings) -> Verdict:
     """Do the sum for one job on one device."""
     need, basis = _need(job, load, settings)
-    verdict = Verdict(load=load, need=need, basis=basis, alone=load.idle)
-    if not load.healthy:
-        return _blocked(verdict, ReasonCode.UNHEALTHY)
-    if load.stale:
-        return _blocked(verdict, ReasonCode.STALE)
-    if load.outgrown:
-        return _blocked(verdict, ReasonCode.MEMORY)
-    return _memory_obstacle(verdict, settings) or (
-        _utilization_obstacle(job, verdict, settings) or verdict
+    code, missing, shortfall = _obstacle(job, load, need, basis, settings) or _NONE
+    return Verdict(
+        load=load,
+        need=need,
+        basis=basis,
+        alone=load.idle,
+        code=code,
+        missing=max(0.0, missing),
+        shortfall=max(0.0, shortfall),
     )
+
+
+_NONE: tuple[None, float, float] = (None, 0.0, 0.0)
 
 
 def is_full(load: Load, settings: Settings) -> bool:
@@ -98,30 +105,45 @@ def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
     return Charge(memory, share, owner=job.uid, shares=job.spec.share), basis
 
 
-def _memory_obstacle(verdict: Verdict, settings: Settings) -> Verdict | None:
-    load, need = verdict.load, verdict.need.memory
+def _obstacle(
+    job: Job, load: Load, need: Charge, basis: Basis, settings: Settings
+) -> _Obstacle | None:
+    if not load.healthy:
+        return ReasonCode.UNHEALTHY, 0.0, 0.0
+    if load.stale:
+        return ReasonCode.STALE, 0.0, 0.0
+    if load.outgrown:
+        return ReasonCode.MEMORY, 0.0, 0.0
+    return _memory_obstacle(load, need.memory, basis, settings) or (
+        _utilization_obstacle(job, load, need.utilization, settings)
+    )
+
+
+def _memory_obstacle(load: Load, need: int, basis: Basis, settings: Settings) -> _Obstacle | None:
     if load.idle:
         missing = need - load.free
-        return _blocked(verdict, ReasonCode.MEMORY, missing, load.total) if missing > 0 else None
+        return (ReasonCode.MEMORY, missing, missing / load.total) if missing > 0 else None
     missing = need - memory_left(load, settings)
-    if verdict.basis is not Basis.UNKNOWN and need > _shareable(load, settings):
-        return _blocked(verdict, ReasonCode.WHOLE_DEVICE, missing, load.total)
-    if missing <= 0:
+    if basis is not Basis.UNKNOWN and need > _shareable(load, settings):
+        code = ReasonCode.WHOLE_DEVICE
+    elif missing <= 0:
         return None
-    aside = missing <= load.set_aside_memory
-    code = ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY
-    return _blocked(verdict, code, missing, load.total)
+    else:
+        aside = missing <= load.set_aside_memory
+        code = ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY
+    return code, missing, missing / load.total
 
 
-def _utilization_obstacle(job: Job, verdict: Verdict, settings: Settings) -> Verdict | None:
-    load = verdict.load
+def _utilization_obstacle(
+    job: Job, load: Load, need: float, settings: Settings
+) -> _Obstacle | None:
     if load.idle or not load.timed or may_share(job, load):
         return None
-    missing = verdict.need.utilization - utilization_left(load, settings)
+    missing = need - utilization_left(load, settings)
     if missing <= EPSILON:
         return None
     aside = missing <= load.set_aside_utilization + EPSILON
-    return _blocked(verdict, ReasonCode.SET_ASIDE if aside else ReasonCode.UTILIZATION, missing)
+    return ReasonCode.SET_ASIDE if aside else ReasonCode.UTILIZATION, missing, missing
 
 
 def may_share(job: Job, load: Load) -> bool:
@@ -133,9 +155,3 @@ def may_share(job: Job, load: Load) -> bool:
         return False
     charges = (*load.charges.values(), *load.set_aside.values())
     return all(charge.shares or charge.owner == job.uid for charge in charges)
-
-
-def _blocked(verdict: Verdict, code: ReasonCode, missing: float = 0.0, of: float = 1.0) -> Verdict:
-    missing = max(0.0, missing)
-    shortfall = missing / max(1.0, of)
-    return msgspec.structs.replace(verdict, code=code, missing=missing, shortfall=shortfall)

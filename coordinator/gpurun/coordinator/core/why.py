@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gpurun.coordinator.core.admission import EPSILON, Verdict
+from gpurun.coordinator.core.admission import EPSILON, Verdict, may_share
 from gpurun.coordinator.core.forecast import remaining, wait_on
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
@@ -30,7 +30,7 @@ def why_text(state: State, job: Job) -> str:
     job = with_need(state, job)
     verdicts = judge_all(job, plan.loads.values(), state.settings)
     for verdict in verdicts:
-        lines += _sum(verdict, state.settings.limits)
+        lines += _sum(job, verdict, state.settings.limits)
     return "\n".join([*lines, *_way_out(state, job, verdicts)])
 
 
@@ -70,7 +70,7 @@ def _holdings(state: State, job: Job) -> Iterable[str]:
         yield f"  holds {format_size(held.memory)} and {format_share(held.utilization)} of {place}"
 
 
-def _sum(verdict: Verdict, limits: Limits) -> list[str]:
+def _sum(job: Job, verdict: Verdict, limits: Limits) -> list[str]:
     load, need = verdict.load, verdict.need
     result = "fits" if verdict.fits else f"does not fit ({verdict.code})"
     head = f"  GPU {load.index} ({load.name}): {result}"
@@ -80,8 +80,11 @@ def _sum(verdict: Verdict, limits: Limits) -> list[str]:
     return [
         head,
         _memory_line(load, need.memory, limits),
-        _time_line(load, need.utilization, limits),
+        _SHARED if may_share(job, load) else _time_line(load, need.utilization, limits),
     ]
+
+
+_SHARED = "    utilization: does not hold it back here (--share)"
 
 
 def _memory_line(load: Load, need: int, limits: Limits) -> str:
