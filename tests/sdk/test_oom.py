@@ -13,6 +13,11 @@ from gpurun.protocol import messages as m
 WORDS = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 23.69 GiB"
 
 
+def attached(coordinator: Coordinator, error: Exception) -> dict[str, Any]:
+    """The configuration of a training that fails once it is known to the coordinator."""
+    return {"error": error, "before_step": lambda _step: coordinator.wait_for(m.Attach)}
+
+
 class Failing(Tiny):
     """Fails at its third step with the error that it was given."""
 
@@ -36,7 +41,7 @@ def test_running_out_of_memory_is_told_before_the_training_ends(
 ) -> None:
     error = torch.OutOfMemoryError(words)
     with pytest.raises(torch.OutOfMemoryError) as raised:
-        sdk.run(Failing, {"error": error}, steps=9)
+        sdk.run(Failing, attached(coordinator, error), steps=9)
     assert raised.value is error
     told = coordinator.wait_for(m.OutOfMemory)
     assert (told.job, told.attempt, told.token, told.needed) == (JOB, ATTEMPT, TOKEN, needed)
@@ -46,8 +51,9 @@ def test_running_out_of_memory_is_told_before_the_training_ends(
 
 
 def test_any_other_error_is_not_told(coordinator: Coordinator) -> None:
+    error = RuntimeError("a shape does not fit")
     with pytest.raises(RuntimeError, match="a shape"):
-        sdk.run(Failing, {"error": RuntimeError("a shape does not fit")}, steps=9)
+        sdk.run(Failing, attached(coordinator, error), steps=9)
     coordinator.wait_for(m.Detach)
     assert not coordinator.of(m.OutOfMemory)
 
