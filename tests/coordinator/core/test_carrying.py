@@ -84,6 +84,13 @@ def test_outside_of_what_was_seen_the_interval_is_wider() -> None:
     assert outside.high / outside.low > inside.high / inside.low
 
 
+def test_where_the_runs_fit_no_line_the_interval_is_wider() -> None:
+    straight = [ran(2 + batch, f"batch={batch}") for batch in (4, 8, 12)]
+    crooked = [*straight[:2], ran(11, "batch=12"), ran(18, "batch=8")]
+    smooth, rough = (memory(program("batch=6"), *runs) for runs in (straight, crooked))
+    assert rough.high / rough.low > smooth.high / smooth.low
+
+
 def test_another_word_makes_it_unknown() -> None:
     """Nobody knows what another model takes."""
     assert need(program("--model", "vit"), ran(5, "--model", "resnet")) == Need()
