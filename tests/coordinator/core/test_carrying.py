@@ -91,6 +91,14 @@ def test_where_the_runs_fit_no_line_the_interval_is_wider() -> None:
     assert rough.high / rough.low > smooth.high / smooth.low
 
 
+def test_runs_from_before_an_edit_carry_over_with_a_wider_interval() -> None:
+    same = [ran(2 + batch, f"batch={batch}") for batch in (4, 8)]
+    before = [ran(2 + n, own=program(f"batch={n}", digest="0")) for n in (4, 8)]
+    now, then = memory(program("batch=6"), *same), memory(program("batch=6"), *before)
+    assert (then.low, then.basis) == (now.low, "inferred")
+    assert then.high > now.high
+
+
 def test_another_word_makes_it_unknown() -> None:
     """Nobody knows what another model takes."""
     assert need(program("--model", "vit"), ran(5, "--model", "resnet")) == Need()

@@ -56,7 +56,11 @@ def _memory(
         grounds = f"{_runs(complete)} before it was changed"
         guess = Guess(low, high, Basis.INFERRED, len(complete), grounds)
     else:
-        guess = _partial(same) or carried(wanted, [run for run in known if _is_witness(run)])
+        witnesses = [run for run in known if _is_witness(run)]
+        guess = _partial(same) or carried(wanted, witnesses)
+        if guess is not None and any(_changed(asked, run) for run in witnesses):
+            wider = guess.high * (1 + CHANGED_MARGIN - MARGIN)
+            guess = msgspec.structs.replace(guess, high=wider)
         same = [run for run in known if asks_less(read(run.program.arguments), wanted)]
     return _raised(guess, same)
 

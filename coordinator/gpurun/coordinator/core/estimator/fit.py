@@ -6,10 +6,12 @@ each product of two, with coefficients that are not negative.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 
 Numbers = Mapping[str, float]
-Point = tuple[Numbers, float]
+Point = tuple[tuple[tuple[str, float], ...], float]
+"""The numbers of one combination, by name, and what it took."""
 Row = Sequence[float]
 
 SWEEPS = 100
@@ -20,16 +22,20 @@ MOST_FACTORS = 4
 class Fit:
     """Least squares with coefficients of at least 0, over parts scaled to 1."""
 
-    def __init__(self, points: Sequence[Point], names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, points: Sequence[Point]) -> None:
+        seen = [dict(numbers) for numbers, _ in points]
+        self.names = [name for name in seen[0] if len({numbers[name] for numbers in seen}) > 1]
+        """The numbers that were seen to vary: nothing is known of the others."""
+        names = self.names
         # With fewer points a product could not be told from its factors.
         told_apart = len(points) > 1 + len(names) and len(names) <= MOST_FACTORS
         self._products = list(combinations(names, 2)) if told_apart else []
-        rows = [self._parts(numbers) for numbers, _ in points]
+        rows = [self._parts(numbers) for numbers in seen]
         self._scale = [max(column) or 1.0 for column in zip(*rows, strict=True)]
         values = [value for _, value in points]
         self._constant, self._slopes = _line([self._scaled(row) for row in rows], values)
-        self.worst = max(y / max(1.0, self.at(numbers)) - 1 for numbers, y in points)
+        pairs = zip(seen, values, strict=True)
+        self.worst = max(value / max(1.0, self.at(numbers)) - 1 for numbers, value in pairs)
         """By how large a share of it the fit is below the point that it misses most."""
 
     def at(self, numbers: Numbers) -> float:
@@ -37,12 +43,18 @@ class Fit:
         return self._constant + _dot(self._slopes, self._scaled(self._parts(numbers)))
 
     def _parts(self, numbers: Numbers) -> Row:
-        values = {name: abs(numbers[name]) for name in self._names}
+        values = {name: abs(numbers[name]) for name in self.names}
         products = [values[a] * values[b] for a, b in self._products]
         return [*values.values(), *products]
 
     def _scaled(self, parts: Row) -> Row:
         return [part / scale for part, scale in zip(parts, self._scale, strict=True)]
+
+
+@lru_cache(maxsize=256)
+def fitted(points: tuple[Point, ...]) -> Fit:
+    """The fit; it is worked out once for all combinations that are estimated from the points."""
+    return Fit(points)
 
 
 def _line(rows: Sequence[Row], values: Row) -> tuple[float, Row]:
