@@ -98,21 +98,38 @@ def carried(rows: Sequence[Row], combinations: int) -> Iterator[Case]:
                 yield same[0], [_profile(row) for name in drawn for row in each[name]]
 
 
-def judge(cases: Iterable[Case]) -> str:
-    """Count, median and 90th percentile of the error, share too low, median over, unknown."""
-    errors, overs, low, unknown = [], [], 0, 0
-    for row, runs in cases:
-        guess = _guess(row, runs)
-        if guess is None:
-            unknown += 1
-            continue
-        errors.append(abs(guess.low - row.peak) / row.peak)
-        overs.append(guess.high / row.peak - 1)
-        low += guess.high < row.peak
-    tenths = statistics.quantiles(errors, n=10, method="inclusive")
-    figures = (statistics.median(errors), tenths[-1], low / len(errors), statistics.median(overs))
-    shown = "".join(f"{100 * figure:10.1f}" for figure in figures)
-    return f"{len(errors):6}{shown}{unknown:9}"
+class Figures(msgspec.Struct, frozen=True):
+    """How good the estimates of some runs are; all but the counts are shares."""
+
+    runs: int
+    unknown: int
+    """How many there was no estimate for."""
+    error: float
+    """Median."""
+    error_90: float
+    """90th percentile."""
+    too_low: float
+    over: float
+    """Median."""
+
+    def __str__(self) -> str:
+        shares = (self.error, self.error_90, self.too_low, self.over)
+        return f"{self.runs:6}{''.join(f'{100 * share:10.1f}' for share in shares)}{self.unknown:9}"
+
+
+def judge(cases: Iterable[Case]) -> Figures:
+    """Estimate each run from the others of its case."""
+    pairs = [(row.peak, _guess(row, runs)) for row, runs in cases]
+    known = [(peak, guess) for peak, guess in pairs if guess is not None]
+    errors = [abs(guess.low - peak) / peak for peak, guess in known]
+    return Figures(
+        runs=len(known),
+        unknown=len(pairs) - len(known),
+        error=statistics.median(errors),
+        error_90=statistics.quantiles(errors, n=10, method="inclusive")[-1],
+        too_low=statistics.mean(guess.high < peak for peak, guess in known),
+        over=statistics.median(guess.high / peak - 1 for peak, guess in known),
+    )
 
 
 def _guess(row: Row, runs: Sequence[Profile]) -> Guess | None:

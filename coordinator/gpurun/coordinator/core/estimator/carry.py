@@ -57,7 +57,7 @@ def _predicted(wanted: Arguments, points: tuple[Point, ...]) -> tuple[float, flo
     growth = prod(max(1.0, _ratio(wanted.numbers[n], first[n])) for n in unseen)
     low = fit.at(wanted.numbers) * growth
     beyond = unseen or any(_outside(wanted.numbers[n], [one[n] for one in seen]) for n in names)
-    return low, CARRY_MARGIN + max(0.0, fit.worst) + (BEYOND_MARGIN if beyond else 0.0)
+    return low, CARRY_MARGIN + fit.miss + (BEYOND_MARGIN if beyond else 0.0)
 
 
 def _whatever_the_words(runs: Sequence[Profile]) -> Guess | None:
