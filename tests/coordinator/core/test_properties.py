@@ -9,13 +9,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.coordinator.core.world import OTHER_USER, USER, World
 
 from gpurun.protocol import messages as m
-from gpurun.protocol.job import Held, JobState
+from gpurun.protocol.job import Held, JobState, ProgramId
 from gpurun.protocol.quantity import GIB
 
 if TYPE_CHECKING:
     from gpurun.coordinator.core.job import Job
 
 PICK = st.integers(0, 1000)
+PROGRAMS = [
+    None,
+    *(ProgramId(path="/x.py", digest="1", arguments=("--batch", str(n))) for n in (8, 16)),
+]
 
 
 class Machine(RuleBasedStateMachine):
@@ -40,6 +44,7 @@ class Machine(RuleBasedStateMachine):
         gpus=st.sampled_from([0, 1, 1, 1, 2]),
         uid=st.sampled_from([USER, OTHER_USER]),
         time=st.none() | st.just(60.0),
+        program=st.sampled_from(PROGRAMS),
     )
     def submit(
         self,
@@ -49,9 +54,26 @@ class Machine(RuleBasedStateMachine):
         gpus: int,
         uid: int,
         time: float | None,
+        program: ProgramId | None,
     ) -> None:
         if memory is None or gpus < 2 or memory <= 16:
-            self.world.submit(memory, util, priority=priority, gpus=gpus, uid=uid, time=time)
+            told = {"priority": priority, "gpus": gpus, "uid": uid, "time": time}
+            self.world.submit(memory, util, program=program, **told)
+
+    @rule(number=PICK, memory=st.integers(0, 24), share=st.sampled_from([0.0, 0.4, 1.0]))
+    def a_job_is_seen_to_use(self, number: int, memory: int, share: float) -> None:
+        """Also more than it reserved, as far as the devices have it."""
+        job = self.pick(number, JobState.RUNNING)
+        if job is None or job.process is None:
+            return
+        self.world.uses[job.id] = (memory * GIB, share)
+        self.world.sample()
+
+    @rule(number=PICK, kind=st.sampled_from([m.Cycled, m.OutOfMemory]))
+    def a_training_speaks_of_its_memory(self, number: int, kind: type[m.Message]) -> None:
+        if job := self.pick(number, JobState.RUNNING):
+            message = kind(job=job.id, attempt=job.attempt, token="t")
+            self.say(job, self.world.peer(), message)
 
     @rule(number=PICK)
     def spawn(self, number: int) -> None:

@@ -315,7 +315,7 @@ class World:
             uuid=uuid,
             name="Scripted",
             total=self.totals[uuid],
-            free=self.totals[uuid] - used,
+            free=max(0, self.totals[uuid] - used),
             utilization=min(1.0, sum(process.utilization or 0.0 for _, process in processes)),
             processes=tuple(process for _, process in processes),
         )
