@@ -1,5 +1,6 @@
 """Shrinking gives room that must never be wanted back; who takes more than it holds is reported."""
 
+import msgspec
 import pytest
 from tests.coordinator.core.test_learning import TRAIN, batch, run
 from tests.coordinator.core.world import World
@@ -166,3 +167,16 @@ def test_a_pausable_job_over_its_reservation_is_asked_to_step_aside() -> None:
     world.use(job, 6)
     world.submit(2, 0.1, priority=50)
     assert world.state(job) is JobState.PAUSING
+
+
+def test_what_is_only_assumed_of_a_simulated_job_is_no_incident() -> None:
+    """It uses what it reserves, also where that has become less."""
+    world = World(24 * GIB)
+    job = world.start(8, 0.1)
+    (held,) = world.job(job).reservations
+    less = msgspec.structs.replace(held, memory=4 * GIB)
+    world.scheduler.state.update(world.job(job), reservations=(less,))
+    world.stored[job] = world.job(job)
+    world.sample()
+    assert world.job(job).incidents == 0
+    assert world.state(world.submit(1, 0.1)) is JobState.STARTING
