@@ -121,7 +121,7 @@ class Grant(Message, frozen=True):
     """Bytes reserved on each device."""
     utilization: float
     basis: str
-    """On what grounds: told or unknown."""
+    """On what grounds: told, learned, inferred or unknown."""
     place: str
     """The devices in words."""
     limit: int = 0

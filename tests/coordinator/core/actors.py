@@ -6,7 +6,7 @@ from tests.coordinator.core.world import OTHER_USER, USER, World
 
 from gpurun.coordinator.core.job import Job
 from gpurun.protocol import messages as m
-from gpurun.protocol.job import JobState
+from gpurun.protocol.job import JobState, ProgramId
 from gpurun.protocol.quantity import GIB
 
 PICK = st.integers(0, 1000)
@@ -15,6 +15,10 @@ WORDS = (
     m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
     m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
 )  # fmt: skip
+PROGRAMS = [
+    None,
+    *(ProgramId(path="/x.py", digest="1", arguments=("--batch", str(n))) for n in (8, 16)),
+]
 COMMANDS = (m.Pause, m.Resume, m.Cancel, m.Adjust)
 
 
@@ -46,6 +50,7 @@ class Actors(RuleBasedStateMachine):
         share=st.booleans(),
         on=st.none() | st.sampled_from([("0",), ("1", "2"), ("GPU-2",)]),
         after=st.none() | PICK,
+        program=st.sampled_from(PROGRAMS),
     )
     def submit(self, after: int | None, **spec: object) -> None:
         """A job comes; one that can never be admitted is refused."""
@@ -65,6 +70,21 @@ class Actors(RuleBasedStateMachine):
             peer = self.world.attach(job.id)
             attempt = self.world.job(job.id).attempt
             self.say(job, peer, m.Resumed(job=job.id, attempt=attempt, token="t", step=1))
+
+    @rule(number=PICK, memory=st.integers(0, 24), share=st.sampled_from([0.0, 0.4, 1.0]))
+    def use(self, number: int, memory: int, share: float) -> None:
+        """A job is seen to use something else than it reserved, as far as the devices have it."""
+        job = self.pick(number, JobState.RUNNING)
+        if job is not None and job.process is not None:
+            self.world.uses[job.id] = (memory * GIB, share)
+            self.world.sample()
+
+    @rule(number=PICK, kind=st.sampled_from([m.Cycled, m.OutOfMemory]))
+    def speak_of_memory(self, number: int, kind: type[m.Message]) -> None:
+        """A training has done a whole cycle, or has run out of memory."""
+        if job := self.pick(number, JobState.RUNNING):
+            message = kind(job=job.id, attempt=job.attempt, token="t")
+            self.say(job, self.world.peer(), message)
 
     @rule(number=PICK, pid=st.sampled_from([4711, 4711, 4712]))
     def attach(self, number: int, pid: int) -> None:

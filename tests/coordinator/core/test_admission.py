@@ -120,7 +120,7 @@ def test_a_job_that_outgrows_its_reservation_is_charged_for_what_it_uses() -> No
     grown = sample.processes[0]
     import msgspec
 
-    process = msgspec.structs.replace(grown, memory=16 * GIB)
+    process = msgspec.structs.replace(grown, memory=16 * GIB, assumed=False)
     device = msgspec.structs.replace(sample, free=8 * GIB, processes=(process,))
     from gpurun.coordinator.core.events import SampleEvent
 

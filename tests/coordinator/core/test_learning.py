@@ -1,12 +1,17 @@
 """What a run leaves behind, and what the next one of its program is admitted with."""
 
+import msgspec
 import pytest
 from tests.coordinator.core.world import OTHER_USER, USER, World
 
 from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.explained import estimate_text, estimated
 from gpurun.coordinator.core.job import Basis
+from gpurun.coordinator.core.known import known_memory
+from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.view import job_view
+from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobSpec, JobState, ProgramId
 from gpurun.protocol.quantity import GIB
@@ -160,6 +165,77 @@ def test_a_program_that_fills_the_device_still_starts_on_an_empty_one() -> None:
     assert world.state(world.submit(program=TRAIN)) is JobState.STARTING
 
 
+def test_memory_that_somebody_else_holds_for_good_is_waited_for() -> None:
+    """A desktop on the device: the margin may go, what was seen to be needed may not."""
+    world = World(24 * GIB)
+    run(world, 21)
+    job = world.job(world.start(program=TRAIN))
+    assert known_memory(job, load_with_desktop(5 * GIB), world.settings) == (21 * GIB, "learned")
+    assert known_memory(job, load_with_desktop(GIB), world.settings)[0] == int(21 * GIB * 1.05)
+
+
+def load_with_desktop(size: int) -> Load:
+    world = World(24 * GIB)
+    (load,) = loads_of(world.scheduler.state).values()
+    return msgspec.structs.replace(load, external_memory=size, free=load.free - size)
+
+
+def test_a_learned_need_goes_where_it_leaves_the_smallest_hole() -> None:
+    """An unknown one takes all that is left, and so goes where most is."""
+    world = World(24 * GIB, 12 * GIB)
+    first = world.start(program=TRAIN)
+    assert world.job(first).reservations[0].device == "GPU-0"
+    world.use(first, 5, looks=5)
+    world.exit(first)
+    second = world.start(program=TRAIN)
+    assert world.job(second).reservations[0].device == "GPU-1"
+
+
+def test_a_paused_training_has_taught_itself() -> None:
+    world = World(24 * GIB)
+    job = world.start(program=TRAIN)
+    world.use(job, 5, 0.4, looks=70)
+    world.attach(job)
+    world.command(m.Pause(job=str(job)))
+    world.capture(job)
+    world.command(m.Resume(job=str(job)))
+    (held,) = world.job(job).reservations
+    assert world.job(job).basis is Basis.INFERRED
+    assert 5 * GIB < held.memory < 7 * GIB
+
+
+def test_a_share_of_time_is_not_learned_beside_a_job_that_is_only_starting() -> None:
+    world = World(24 * GIB)
+    job = world.start(5, 0.3, program=TRAIN)
+    world.submit(2, 0.1)
+    world.use(job, 5, 0.7, looks=4)
+    world.exit(job)
+    assert world.profiles[0].seen.utilization is None
+
+
+def test_the_steady_share_is_that_of_the_last_phase() -> None:
+    """Loading data computes little, and says nothing of the training after it."""
+    world = World(24 * GIB)
+    job = world.start(program=TRAIN)
+    world.use(job, 1, 0.1, looks=10)
+    world.use(job, 5, 0.8, looks=5)
+    world.exit(job)
+    seen = world.profiles[0].seen
+    assert seen.utilization == pytest.approx(0.8)
+    assert seen.plateau == pytest.approx(11.0)
+
+
+def test_a_waiting_jobs_estimate_and_sum_are_what_its_program_has_taught() -> None:
+    world = World(24 * GIB)
+    run(world, 5)
+    world.start(20, 0.9)
+    waiting = world.job(world.submit(program=TRAIN))
+    shown = job_view(world.scheduler.state, waiting, str).estimate
+    assert (shown.basis, shown.memory, shown.utilization) == ("learned", int(5.25 * GIB), 0.5)
+    assert shown.confidence == 0.5
+    assert "this job 5.2 GiB" in why_text(world.scheduler.state, waiting)
+
+
 def test_the_line_at_the_end_says_what_will_be_reserved_next_time() -> None:
     world = World(24 * GIB)
     assert said(world, run(world, 5)) == (
@@ -172,21 +248,27 @@ def test_the_peak_is_kept_whoever_tells_of_the_end_first(first: str) -> None:
     """The kernel's word frees the devices before the launcher says how it ended."""
     world = World(24 * GIB)
     job = world.start(program=TRAIN)
-    world.use(job, 5, looks=5)
+    world.use(job, 4.9, looks=5)
+    world.use(job, 5)
     launcher, attempt = world.launcher(job), world.job(job).attempt
     if first == "the kernel":
         shown = world.device("GPU-0", without=job)
         world.end_of_process(job)
         world.handle(SampleEvent(at=world.instant, taken=world.now, devices=(shown,)))
         assert not world.job(job).charged
+        assert peak(world, job) == 5 * GIB, "it is written: a coordinator may die now"
     world.say(launcher, m.Exited(job=job, attempt=attempt, code=0))
     assert said(world, job).startswith("peak 5.0 GiB of 21.6 GiB")
     world.sample()
     shown_job = job_view(world.scheduler.state, world.job(job), str)
     assert shown_job.observed.memory_peak == 5 * GIB
+    assert peak(world, job) == 5 * GIB
+
+
+def peak(world: World, job: int) -> int | None:
+    """As it is in the store."""
     seen = world.stored[job].seen
-    assert seen is not None
-    assert seen.memory == 5 * GIB
+    return seen.memory if seen else None
 
 
 def test_a_peak_outlives_the_coordinator() -> None:

@@ -1,7 +1,8 @@
 """Shrinking gives room that must never be wanted back; who takes more than it holds is reported."""
 
+import msgspec
 import pytest
-from tests.coordinator.core.test_learning import TRAIN, run
+from tests.coordinator.core.test_learning import TRAIN, batch, run
 from tests.coordinator.core.world import World
 
 from gpurun.coordinator.core.settings import Estimating, Limits, Settings
@@ -89,6 +90,15 @@ def test_settle_leaves_what_was_learned_alone() -> None:
     assert memory(world, job) == 10.5 * GIB
 
 
+def test_settle_leaves_what_was_inferred_alone() -> None:
+    world = settling(10)
+    run(world, 5, program=batch(8))
+    job = world.start(program=batch(16))
+    before = memory(world, job)
+    world.use(job, 5, looks=30)
+    assert memory(world, job) == before > 10 * GIB
+
+
 def test_a_complete_run_of_the_program_shrinks_those_under_way() -> None:
     world = World(24 * GIB, 24 * GIB)
     first, second = world.start(program=TRAIN), world.start(program=TRAIN)
@@ -148,3 +158,25 @@ def test_an_incident_is_counted_once_for_each_reservation() -> None:
     for size in (5, 6, 7):
         world.use(job, size)
     assert world.job(job).incidents == 1
+
+
+def test_a_pausable_job_over_its_reservation_is_asked_to_step_aside() -> None:
+    """Its leaving would let the others in again."""
+    world = World(24 * GIB)
+    job = world.train(4, 0.1)
+    world.use(job, 6)
+    world.submit(2, 0.1, priority=50)
+    assert world.state(job) is JobState.PAUSING
+
+
+def test_what_is_only_assumed_of_a_simulated_job_is_no_incident() -> None:
+    """It uses what it reserves, also where that has become less."""
+    world = World(24 * GIB)
+    job = world.start(8, 0.1)
+    (held,) = world.job(job).reservations
+    less = msgspec.structs.replace(held, memory=4 * GIB)
+    world.scheduler.state.update(world.job(job), reservations=(less,))
+    world.stored[job] = world.job(job)
+    world.sample()
+    assert world.job(job).incidents == 0
+    assert world.state(world.submit(1, 0.1)) is JobState.STARTING

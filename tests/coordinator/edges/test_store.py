@@ -9,14 +9,18 @@ import pytest
 from tests.coordinator.core.world import World
 from tests.protocol.examples import filled
 
-from gpurun.coordinator.core.effects import Effect, Record
+from gpurun.coordinator.core.effects import Effect, Learn, Record
+from gpurun.coordinator.core.estimator.profile import Profile
 from gpurun.coordinator.core.events import Event
 from gpurun.coordinator.core.job import Job, Reservation
 from gpurun.coordinator.core.state import ENDED_KEPT
-from gpurun.coordinator.store import SCHEMA_VERSION, Store, StoreError
+from gpurun.coordinator.outbox import Outbox
+from gpurun.coordinator.store import PROFILES_KEPT, SCHEMA_VERSION, Store, StoreError
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB
+
+COMPAT = Path(__file__).parents[2] / "compat"
 
 
 @pytest.fixture
@@ -186,11 +190,67 @@ def test_a_row_that_cannot_be_read_is_said_in_one_line(store: Store, path: str) 
 
 def test_a_store_that_is_gone_is_said_by_every_question(store: Store) -> None:
     store.close()
-    for ask in (store.secret, store.jobs, store.next_id, lambda: store.boot("a")):
+    for ask in (store.secret, store.jobs, store.profiles, store.next_id, lambda: store.boot("a")):
         with pytest.raises(StoreError):
             ask()
     with pytest.raises(StoreError):
         store.story(1)
+
+
+# --- what runs have left behind
+
+
+def profile(number: int) -> Profile:
+    return msgspec.structs.replace(filled(Profile), job=number)
+
+
+def test_profiles_come_back_in_the_order_of_their_ends(store: Store) -> None:
+    store.write([record(job(1))], [profile(1), profile(2)])
+    store.write([], [profile(3)])
+    assert store.profiles() == [profile(1), profile(2), profile(3)]
+
+
+def test_a_profile_is_written_with_its_batch_or_not_at_all(store: Store, path: str) -> None:
+    broken = record(job(2), detail="\udcff")
+    with pytest.raises((StoreError, UnicodeEncodeError)):
+        store.write([broken], [profile(2)])
+    assert rows(path, "profiles") == 0
+
+
+def test_of_many_profiles_the_last_are_remembered(store: Store) -> None:
+    store.write([], [profile(number) for number in range(PROFILES_KEPT + 3)])
+    found = store.profiles()
+    assert (found[0].job, found[-1].job) == (3, PROFILES_KEPT + 2)
+
+
+def test_a_database_of_version_1_gets_its_profiles_and_keeps_its_jobs(path: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript((COMPAT / "schema_1.sql").read_text())
+    connection.close()
+    store = Store(path)
+    kept = [found.id for found in store.jobs()]
+    assert (kept, store.profiles()) == ([7, 8], [])
+    store.write([], [profile(8)])
+    store.close()
+    again = Store(path)
+    assert again.profiles() == [profile(8)]
+    again.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    connection.close()
+
+
+def test_a_migration_that_fails_changes_nothing(path: str) -> None:
+    """Somebody's table is in the way: the database is still of version 1, and that is said."""
+    connection = sqlite3.connect(path)
+    connection.executescript((COMPAT / "schema_1.sql").read_text())
+    connection.execute("CREATE INDEX profiles_path ON jobs (uuid)")
+    connection.commit()
+    assert "cannot be used" in one_line(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    assert ("profiles",) not in tables
+    connection.close()
 
 
 # --- invariant 7
@@ -253,3 +313,13 @@ def test_replaying_the_log_gives_the_state(store: Store, path: str) -> None:
     agree()
     assert {found.state for found in store.jobs()} == {JobState.LOST, JobState.CANCELLED}
     assert world.job(lazy).state is JobState.CANCELLED
+
+
+def test_what_a_run_leaves_behind_is_written_with_its_end(store: Store, tmp_path: Path) -> None:
+    """The outbox hands both to one transaction, and gives the effects out after it."""
+    outbox = Outbox(store, str(tmp_path))
+    end = record(job(1, JobState.FINISHED))
+    effects: list[Effect] = [end, Learn(cause="Exited", profile=profile(1))]
+    outbox.put(effects, ())
+    assert outbox.take() == effects
+    assert store.profiles() == [profile(1)]

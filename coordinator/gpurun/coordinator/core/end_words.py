@@ -36,7 +36,7 @@ def _after_oom(state: State, job: Job) -> str:
 
 
 def _next_time(state: State, job: Job, peak: int | None) -> str:
-    guess = need_of(state, job.uid, job.spec).memory
+    guess = need_of(state, job.uid, job.spec, state.charged()).memory
     if guess is None:
         return f"next time again all that is left{_advice(job, peak)}"
     totals = [device.sample.total or 0 for device in state.devices.values()]

@@ -10,7 +10,7 @@ from gpurun.protocol.quantity import format_share, format_size
 
 def estimated(state: State, uid: int, spec: JobSpec) -> status.Estimates:
     """The figures for a job of this user's."""
-    need = need_of(state, uid, spec)
+    need = need_of(state, uid, spec, state.charged())
     memory = _told(_told_memory(state, spec)) or _learned(need.memory)
     share = _told(spec.utilization) or _learned(need.utilization)
     return status.Estimates(
@@ -25,7 +25,7 @@ def estimated(state: State, uid: int, spec: JobSpec) -> status.Estimates:
 
 def estimate_text(state: State, uid: int, spec: JobSpec) -> str:
     """The same as a sentence."""
-    need = need_of(state, uid, spec)
+    need = need_of(state, uid, spec, state.charged())
     memory = _memory_text(_told_memory(state, spec), need.memory)
     return f"{spec.name}: {memory}; {_share_text(spec.utilization, need.utilization)}"
 

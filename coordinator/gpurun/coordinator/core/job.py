@@ -151,7 +151,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     def outgrows(self, held: Reservation) -> bool:
         """Whether it was seen to use more than it holds there."""
-        return self.seen is not None and (self.seen.memory or 0) > held.memory
+        seen = self.seen
+        return seen is not None and not seen.assumed and (seen.memory or 0) > held.memory
 
     @property
     def charged(self) -> bool:

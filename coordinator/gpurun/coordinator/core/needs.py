@@ -17,25 +17,22 @@ def with_need(state: State, job: Job) -> Job:
     """The job with what is known of its program now."""
     if job.spec.program is None or job.spec.gpus == 0:
         return job
-    need = need_of(state, job.uid, job.spec, job)
+    need = need_of(state, job.uid, job.spec, (job, *state.charged()))
     return job if need == job.need else msgspec.structs.replace(job, need=need)
 
 
-def need_of(state: State, uid: int, spec: JobSpec, job: Job | None = None) -> Need:
-    """What the user's runs say of this one, which may have run before itself."""
+def need_of(state: State, uid: int, spec: JobSpec, under_way: Iterable[Job]) -> Need:
+    """What the user's finished runs, and those of these jobs, say of this one."""
     if spec.program is None:
         return Need()
     models = frozenset(device.sample.name for device in state.devices.values())
     asked = Asked(program=spec.program, gpus=spec.gpus, models=models)
-    under_way = state.charged()
-    if job is not None and not job.charged:
-        under_way.append(job)
     family = family_of(uid, spec.program)
     return state.history.need(uid, asked, tuple(_lessons(state, under_way, family)))
 
 
 def _lessons(state: State, jobs: Iterable[Job], family: Family) -> Iterator[Profile]:
-    for job in jobs:
+    for job in {job.id: job for job in jobs}.values():
         seen = state.seen_of(job)
         if job.state.ended or seen is None or job.spec.program is None:
             continue

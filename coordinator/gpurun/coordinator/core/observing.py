@@ -73,7 +73,8 @@ def _full(device: Device) -> bool:
 def _note(state: State, job: Job, seen: Seen) -> None:
     """Write down a peak that has risen markedly, and one over a reservation as an incident."""
     peak = seen.memory or 0
-    over = [held for held in job.reservations if peak > held.memory and not job.outgrows(held)]
+    newly = [held for held in job.reservations if peak > held.memory and not job.outgrows(held)]
+    over = [] if seen.assumed else newly
     if over:
         detail = f"uses {format_size(peak)} of {format_size(over[0].memory)} reserved"
         state.move(job, Trigger.OUTGREW, detail, incidents=job.incidents + 1)

@@ -48,7 +48,7 @@ def _memory(state: State, job: Job, seen: Seen) -> int | None:
     if job.basis is Basis.TOLD:
         return None
     enough = int((seen.memory or 0) * (1 + MARGIN))
-    learned = _learned(need_of(state, job.uid, job.spec, job).memory)
+    learned = _learned(need_of(state, job.uid, job.spec, (job,)).memory)
     if learned is not None:
         return max(enough, int(learned))
     return enough if _has_settled(state, job, seen) else None
@@ -58,7 +58,7 @@ def _share(state: State, job: Job, seen: Seen) -> float | None:
     """The share of time that is enough; None where nothing says so."""
     if job.spec.utilization is not None:
         return None
-    learned = _learned(need_of(state, job.uid, job.spec, job).utilization)
+    learned = _learned(need_of(state, job.uid, job.spec, (job,)).utilization)
     if learned is not None:
         return max(learned, seen.utilization or 0.0)
     return seen.utilization if _has_settled(state, job, seen) else None

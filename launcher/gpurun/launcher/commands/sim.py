@@ -53,6 +53,6 @@ def _tell_of_it(conversation: "Conversation", needed: int) -> None:
 
     if not (job := enclosing_job(os.environ)):
         return
-    attempt, token = int(os.environ["GPURUN_ATTEMPT"]), os.environ["GPURUN_TOKEN"]
+    attempt, token = int(os.environ.get("GPURUN_ATTEMPT", "1")), os.environ["GPURUN_TOKEN"]
     message = OutOfMemory(job=int(job), attempt=attempt, token=token, needed=needed)
     conversation.ask(message, Done)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 from gpurun.coordinator.core.estimator.arguments import Arguments, read
-from gpurun.coordinator.core.estimator.fit import Fit, Point
+from gpurun.coordinator.core.estimator.fit import Point, fitted
 from gpurun.coordinator.core.estimator.guess import Basis, Guess
 from gpurun.coordinator.core.estimator.profile import Profile
 
@@ -37,7 +37,7 @@ def asks_less(other: Arguments, wanted: Arguments) -> bool:
     )
 
 
-def _points(wanted: Arguments, runs: Sequence[Profile]) -> list[Point]:
+def _points(wanted: Arguments, runs: Sequence[Profile]) -> tuple[Point, ...]:
     """The highest peak of each combination of numbers, beside the same words."""
     highest: dict[tuple[tuple[str, float], ...], int] = {}
     for run in runs:
@@ -45,20 +45,19 @@ def _points(wanted: Arguments, runs: Sequence[Profile]) -> list[Point]:
         if arguments.words == wanted.words and arguments.numbers.keys() == wanted.numbers.keys():
             key = tuple(sorted(arguments.numbers.items()))
             highest[key] = max(run.peak, highest.get(key, 0))
-    return [(dict(key), peak) for key, peak in sorted(highest.items())]
+    return tuple(sorted(highest.items()))
 
 
-def _predicted(wanted: Arguments, points: Sequence[Point]) -> tuple[float, float]:
+def _predicted(wanted: Arguments, points: tuple[Point, ...]) -> tuple[float, float]:
     """The expected peak and the margin, a share of it, that belongs on top."""
-    names = [n for n in sorted(wanted.numbers) if len({numbers[n] for numbers, _ in points}) > 1]
-    first = points[0][0]
-    fit = Fit(points, names)
+    fit, seen = fitted(points), [dict(numbers) for numbers, _ in points]
+    names, first = fit.names, seen[0]
     # A number that never varied may matter as much as can be: in proportion.
     unseen = [n for n in wanted.numbers if n not in names and wanted.numbers[n] != first[n]]
     growth = prod(max(1.0, _ratio(wanted.numbers[n], first[n])) for n in unseen)
     low = fit.at(wanted.numbers) * growth
-    beyond = unseen or any(_outside(wanted.numbers[n], [p[n] for p, _ in points]) for n in names)
-    return low, CARRY_MARGIN + max(0.0, fit.worst) + (BEYOND_MARGIN if beyond else 0.0)
+    beyond = unseen or any(_outside(wanted.numbers[n], [one[n] for one in seen]) for n in names)
+    return low, CARRY_MARGIN + fit.miss + (BEYOND_MARGIN if beyond else 0.0)
 
 
 def _whatever_the_words(runs: Sequence[Profile]) -> Guess | None:

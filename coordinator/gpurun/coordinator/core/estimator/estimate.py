@@ -46,24 +46,28 @@ def estimate(asked: Asked, runs: Iterable[Profile]) -> Need:
 def _memory(
     asked: Asked, wanted: Arguments, same: Sequence[Profile], known: Sequence[Profile]
 ) -> Guess | None:
-    complete = [run for run in same if _is_complete(run)]
+    complete = [run for run in same if run.complete and run.seen.known]
     exact = [run for run in complete if not _changed(asked, run)]
-    guess: Guess | None
     if exact:
-        guess = _learned(exact)
-    elif complete:
-        low, high = _span(complete, CHANGED_MARGIN)
-        grounds = f"{_runs(complete)} before it was changed"
-        guess = Guess(low, high, Basis.INFERRED, len(complete), grounds)
-    else:
-        guess = _partial(same) or carried(wanted, [run for run in known if _is_witness(run)])
-        same = [run for run in known if asks_less(read(run.program.arguments), wanted)]
-    return _raised(guess, same)
+        return _raised(_learned(exact), same)
+    if complete:
+        return _raised(_learned_before(complete), same)
+    witnesses = [run for run in known if _is_witness(run)]
+    guess = _partial(same) or carried(wanted, witnesses)
+    if guess is not None and any(_changed(asked, run) for run in witnesses):
+        wider = guess.high * (1 + CHANGED_MARGIN - MARGIN)
+        guess = msgspec.structs.replace(guess, high=wider)
+    return _raised(guess, [run for run in known if asks_less(read(run.program.arguments), wanted)])
 
 
 def _learned(runs: Sequence[Profile]) -> Guess:
     low, high = _span(runs, MARGIN)
     return Guess(low, high, Basis.LEARNED, len(runs), f"{_runs(runs)} of the same program")
+
+
+def _learned_before(runs: Sequence[Profile]) -> Guess:
+    low, high = _span(runs, CHANGED_MARGIN)
+    return Guess(low, high, Basis.INFERRED, len(runs), f"{_runs(runs)} before it was changed")
 
 
 def _span(runs: Sequence[Profile], margin: float) -> tuple[float, float]:
@@ -127,10 +131,6 @@ def _utilization(asked: Asked, wanted: Arguments, known: Sequence[Profile]) -> G
     basis = Basis.LEARNED if exact else Basis.INFERRED
     grounds = f"{_runs(runs)}, while alone"
     return Guess(min(shares), min(1.0, max(shares)), basis, len(runs), grounds)
-
-
-def _is_complete(run: Profile) -> bool:
-    return run.complete and run.seen.known
 
 
 def _is_witness(run: Profile) -> bool:

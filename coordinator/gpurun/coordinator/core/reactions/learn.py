@@ -21,4 +21,5 @@ def on_cycled(state: State, event: MessageEvent, message: Cycled) -> None:
     job = attempt_of(state, event, message.job, message.attempt)
     if job is not None and not job.state.ended and not job.cycled:
         state.update(job, cycled=True)
+        state.pass_wanted = True  # those of its program that wait are known better now
         shrink(state)
