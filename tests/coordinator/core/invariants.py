@@ -31,7 +31,7 @@ def _under_the_caps(state: State) -> None:
             if held.device == load.device
         )
         assert reserved <= limits.memory * load.total, load
-        assert load.charged_utilization <= limits.utilization + EPSILON, load
+        assert not load.timed or load.charged_utilization <= limits.utilization + EPSILON, load
 
 
 def _in_the_store(state: State, stored: Mapping[int, Job]) -> None:
