@@ -48,6 +48,13 @@ class NvmlMachine(Machine):
         self.wait_until(lambda: job.says(" starts on "), alive=[job])
         return job
 
+    def hold_tree(self) -> Running:
+        """Start a job that says the pid of a child in a session of its own, and wait for that."""
+        tree = "setsid sleep 1000 & echo $!; exec sleep 1000"
+        job = self.start("--mem=4GiB", "--", "sh", "-c", tree)
+        self.wait_until(lambda: bool(job.out), alive=[job])
+        return job
+
 
 def remapped(machine: NvmlMachine, version: str) -> None:
     """Install another version of the driver's library beside a daemon that has mapped the old."""

@@ -1,9 +1,11 @@
 """A real coordinator on the scripted driver: what breaks while it runs, and what goes on."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
-from tests.coordinator.gpus.scripts import FIRST, SECOND, gpu
+from tests.coordinator.gpus.scripts import FIRST, GIB, SECOND, gpu, mig
 from tests.e2e.machine import one_error
 from tests.e2e.nvml import NvmlMachine, remapped
 
@@ -89,3 +91,56 @@ def test_a_device_with_an_unknown_xid_takes_no_work(nvml: NvmlMachine) -> None:
     assert nvml.device(FIRST)["health"] == "ok"
     details = [entry["detail"] for entry in nvml.story(1)]
     assert any("XID 31 on GPU 0" in detail for detail in details)
+
+
+def test_a_mig_device_takes_a_job_by_its_own_name(nvml: NvmlMachine) -> None:
+    """Two of 10 GiB under one GPU: the second job of 8 GiB goes to the second."""
+    nvml.plays(gpu(FIRST), mig("MIG-1"), mig("MIG-2"))
+    show = ("--mem=8GiB", "--", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES; exec sleep 1000")
+    first, second = nvml.start(*show), nvml.start(*show)
+    nvml.wait_until(lambda: bool(first.out and second.out), alive=[first, second])
+    assert sorted(first.out + second.out) == ["MIG-1", "MIG-2"]
+    assert {device["uuid"] for device in nvml.status()["devices"]} == {"MIG-1", "MIG-2"}
+
+
+def test_a_process_list_that_grows_is_read_again(nvml: NvmlMachine) -> None:
+    """Between the probe for its size and the reading; the device stays well."""
+    pids = [nvml.start_program("sleep", "1000").process.pid for _ in range(8)]
+    lists = (f"compute {pid} {GIB}" for pid in pids)
+    nvml.plays(gpu(FIRST, "outgrow 2", *lists, used=8), gpu(SECOND))
+    nvml.wait_until(lambda: nvml.run("status").returncode == 0)
+    nvml.wait_until(lambda: len(nvml.device(FIRST)["processes"]) == 8)
+    found = nvml.device(FIRST)
+    assert (found["health"], found["memory"]["external"]) == ("ok", 8 * GIB)
+    assert {one["command"] for one in found["processes"]} == {"sleep 1000"}
+    assert {one["job"] for one in found["processes"]} == {None}
+
+
+def test_memory_that_may_not_be_read_takes_no_work_until_it_may(nvml: NvmlMachine) -> None:
+    """Unknown is not free."""
+    nvml.plays(gpu(FIRST, "memory_code 4"))
+    waiting = nvml.start("--mem=4GiB", "--", "true")
+    nvml.waits(waiting, "GPU 0")
+    assert nvml.count(1, "granted") == 0
+    nvml.plays(gpu(FIRST))
+    assert waiting.end() == 0
+
+
+def test_what_survives_a_job_and_its_launcher_is_charged_until_it_is_gone(
+    nvml: NvmlMachine,
+) -> None:
+    """In a session of its own, with nothing in /proc that tells whose it was."""
+    job = nvml.hold_tree()
+    main, survivor = nvml.job_pids()[0], int(job.out[0])
+    nvml.plays(gpu(FIRST, f"compute {survivor} {GIB}", used=1), gpu(SECOND))
+    nvml.wait_until(lambda: [p["job"] for p in nvml.device(FIRST)["processes"]] == [1])
+    job.process.kill()
+    nvml.wait_until(lambda: nvml.count(1, "launcher lost") == 1)
+    os.kill(main, signal.SIGKILL)
+    nvml.wait_until(lambda: nvml.state_of(1) == "lost")
+    nvml.run("--mem=1GiB", "--", "true")  # several looks later
+    assert [p["job"] for p in nvml.device(FIRST)["processes"]] == [1]
+    assert nvml.device(FIRST)["memory"]["reserved"] == 4 * GIB
+    os.kill(survivor, signal.SIGKILL)
+    nvml.plays(gpu(FIRST), gpu(SECOND))
+    nvml.wait_until(lambda: nvml.device(FIRST)["memory"]["reserved"] == 0)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.launcher.conftest import Start, ended, inside_job
 from tests.launcher.coordinator_double import CoordinatorDouble
-from tests.launcher.statuses import device, job, status
+from tests.launcher.statuses import GIB, device, job, status
 
 from gpurun.protocol.messages import (
     Adjust,
@@ -25,7 +25,7 @@ from gpurun.protocol.messages import (
     StatusReply,
     WhyReply,
 )
-from gpurun.protocol.status import JobStory, Status, StoryEntry
+from gpurun.protocol.status import JobStory, ProcessUse, Status, StoryEntry
 
 
 def ask_status(start: Start, coordinator: CoordinatorDouble, *words: str, shown: Status) -> str:
@@ -55,6 +55,26 @@ def test_status_shows_devices_and_jobs_with_their_reasons(
         "  3  running               0    0  6.0 GiB  40 %    0:05  1:00  train.py",
         " 12  queued (held)         0    -  6.0 GiB  40 %    0:05  1:00  train.py  needs 8.0 GiB",
     ]
+
+
+def test_status_shows_programs_that_are_not_ours(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """With user and command where they may be read; our own are in the list of jobs."""
+    seen = (
+        ProcessUse(7, "me", GIB, 3, "python mine.py"),
+        ProcessUse(8, "ada", 2 * GIB, None, "python other.py --lr 1"),
+        ProcessUse(9, None, None, None, None),
+    )
+    shown = msgspec.structs.replace(device(1, reserved=1, external=2), processes=seen)
+    out = ask_status(start, coordinator, shown=status(devices=(shown,)))
+    assert out.splitlines()[2:-2] == [
+        "",
+        "GPU  PID  USER   MEMORY  OTHER PROGRAM",
+        "  1    8  ada   2.0 GiB  python other.py --lr 1",
+        "  1    9  ?           ?  ?",
+    ]
+    assert "mine.py" not in out
 
 
 def test_status_with_nothing_says_so(start: Start, coordinator: CoordinatorDouble) -> None:

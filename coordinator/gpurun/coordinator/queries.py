@@ -15,6 +15,7 @@ from gpurun.coordinator.desk import Question
 from gpurun.coordinator.findings import findings_of
 from gpurun.coordinator.gpus.devices import Devices
 from gpurun.coordinator.gpus.loads import SimulationError
+from gpurun.coordinator.gpus.monitor import ASLEEP
 from gpurun.coordinator.gpus.simulated import SimulatedDevices, SimulatedOutOfMemoryError
 from gpurun.coordinator.server import Incoming
 from gpurun.coordinator.store import Store
@@ -67,6 +68,8 @@ class Queries:
 
     def _findings(self) -> tuple[Finding, ...]:
         state = self._state
+        if state.problem == ASLEEP:
+            return (Finding("driver", ASLEEP),)
         stale = frozenset(load.device for load in loads_of(state).values() if load.stale)
         samples = (device.sample for device in state.devices.values())
         return findings_of(self._devices.about, samples, state.problem, stale)

@@ -10,9 +10,11 @@ from gpurun.protocol.status import Device, Job, Status, StoryEntry
 _UNKNOWN = "?"
 _NONE = "-"
 _BAR = 20
+_COMMAND = 60
 _DEVICE_HEADER = ("GPU", "NAME", "TAKEN", "OF", "BY JOBS", "BY OTHERS", "UTIL", "")
 _JOB_HEADER = ("JOB", "STATE", "PRIORITY", "GPU", "MEMORY", "UTIL", "WAITED", "RAN", "NAME", "")
-_LEFT = {"", "AT", "NAME", "STATE", "TAKEN"}
+_OTHER_HEADER = ("GPU", "PID", "USER", "MEMORY", "OTHER PROGRAM")
+_LEFT = {"", "AT", "USER", "OTHER PROGRAM", "NAME", "STATE", "TAKEN"}
 
 
 def status_table(status: Status) -> str:
@@ -21,6 +23,7 @@ def status_table(status: Status) -> str:
     places = {device.uuid: str(device.index) for device in status.devices}
     jobs = [_job_row(job, places) for job in status.jobs]
     above = _aligned([_DEVICE_HEADER, *devices]) if devices else []
+    above += _others(status.devices)
     if status.problem or not devices:
         above.append(clean(status.problem or "no device is seen"))
     if status.coordinator.drained:
@@ -48,6 +51,23 @@ def _device_row(device: Device) -> tuple[str, ...]:
         _UNKNOWN if busy is None else format_share(busy),
         "" if device.health == "ok" else clean(device.health),
     )
+
+
+def _others(devices: Sequence[Device]) -> list[str]:
+    """Programs on the devices that no job of gpurun's has started."""
+    rows = [
+        (
+            str(device.index),
+            str(one.pid),
+            clean(one.user or _UNKNOWN),
+            _UNKNOWN if one.memory is None else format_size(one.memory),
+            clean(one.command or _UNKNOWN)[:_COMMAND],
+        )
+        for device in devices
+        for one in device.processes
+        if one.job is None
+    ]
+    return ["", *_aligned([_OTHER_HEADER, *rows])] if rows else []
 
 
 def _bar(share: float) -> str:

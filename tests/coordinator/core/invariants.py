@@ -35,7 +35,7 @@ def _under_the_caps(state: State) -> None:
         )
         assert reserved <= limits.memory * load.total, load
         busy = sum(charge.utilization for charge in load.charges.values() if not charge.shares)
-        assert busy <= limits.utilization + EPSILON, load
+        assert not load.timed or busy <= limits.utilization + EPSILON, load
 
 
 def _in_the_store(state: State, stored: Mapping[int, Job]) -> None:

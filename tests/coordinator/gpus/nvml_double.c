@@ -120,6 +120,7 @@ static struct {
 
 static int initialized;
 static int outgrown;
+static int registered[GPUS]; /* a device that is lost has to be registered anew */
 static u64 told[GPUS]; /* the number of the last event that was told */
 
 static u64 now(void)
@@ -277,6 +278,8 @@ static int find(const char *call, void *handle, gpu_t **gpu)
     if (place >= state.count)
         return INVALID_ARGUMENT;
     *gpu = &state.all[place];
+    if ((*gpu)->lost)
+        registered[place] = 0;
     return (*gpu)->lost;
 }
 
@@ -504,8 +507,10 @@ int nvmlDeviceRegisterEvents(void *handle, u64 types, void *set)
     gpu_t *gpu;
     int code = find(__func__, handle, &gpu);
     (void)set;
-    if (code == SUCCESS)
+    if (code == SUCCESS) {
+        registered[gpu - state.all] = 1;
         told[gpu - state.all] = gpu->xid_number; /* what was before is not told */
+    }
     return code ? code : types == XID_EVENT ? SUCCESS : NOT_SUPPORTED;
 }
 
@@ -518,7 +523,7 @@ int nvmlEventSetWait_v2(void *set, event_t *event, unsigned milliseconds)
     if (state.event_code)
         return state.event_code;
     for (place = 0; place < state.count; place++)
-        if (state.all[place].xid_number > told[place]) {
+        if (registered[place] && state.all[place].xid_number > told[place]) {
             told[place] = state.all[place].xid_number;
             event->device = (void *)(size_t)(place + 1);
             event->type = XID_EVENT;

@@ -21,10 +21,10 @@ DEVICE = DeviceSample(index=0, uuid="GPU-1", name="One", total=2, free=1, utiliz
 class Scripted:
     """Devices that do in each call what a test put there."""
 
-    sleepy = False
     about = "scripted devices"
 
     def __init__(self) -> None:
+        self.sleepy = False
         self.opens: list[Exception] = []
         self.samples: list[Exception] = []
         self.gate = threading.Event()
@@ -191,6 +191,34 @@ def test_problems_are_tried_again_at_longer_and_longer_times(
     gaps = [after.taken - before.taken for before, after in itertools.pairwise(taken)]
     expected = [0.02, 0.04, 0.08, 0.16]
     assert all(gap >= least * 0.9 for gap, least in zip(gaps, expected, strict=False))
+
+
+def test_devices_that_can_sleep_are_let_go_of_while_there_is_no_job(
+    start: Callable[..., Monitor], devices: Scripted
+) -> None:
+    """The next job wakes them at once, with a round that it need not ask for."""
+    devices.sleepy = True
+    monitor = start(0.01)
+    wait_until(lambda: "sample" in devices.calls)
+    monitor.rest(True)
+    wait_until(lambda: devices.calls[-1] == "close")
+    asleep = devices.calls.copy()
+    monitor.take()
+    monitor.request(())
+    wait_until(lambda: any("may sleep" in one.problem for one in monitor.take()))
+    assert set(devices.calls[len(asleep) :]) <= {"close"}
+    monitor.rest(False)
+    wait_until(lambda: any(one.devices for one in monitor.take()))
+
+
+def test_devices_that_cannot_sleep_are_watched_with_no_job_too(
+    start: Callable[..., Monitor], devices: Scripted
+) -> None:
+    """Somebody asks for their status."""
+    monitor = start(0.005)
+    monitor.rest(True)
+    wait_until(lambda: devices.calls.count("sample") >= 3)
+    assert "close" not in devices.calls
 
 
 def test_a_round_that_hangs_is_overdue(start: Callable[..., Monitor], devices: Scripted) -> None:

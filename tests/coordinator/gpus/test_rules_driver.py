@@ -186,6 +186,8 @@ def test_rule_12_any_other_xid_sets_the_gpu_aside(driver: Driver) -> None:
     assert "gpurun coordinator stop" in second.health
     assert second.total == 24 * GIB
     assert first.health == HEALTHY
+    driver.ask("close")
+    assert "XID 79" in driver.starts(TWO).sample()[1].health
 
 
 def test_rule_12_a_gpu_that_was_lost_is_heard_again(driver: Driver) -> None:

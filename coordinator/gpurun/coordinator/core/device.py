@@ -102,7 +102,7 @@ class Device:
         """
         if self.sample.processes_known and job not in self._unsized:
             return True
-        before = [used for taken, used in self._used if taken <= left]
+        before = [used for taken, used in self._used if taken < left]
         fallen = bool(before) and self._used[-1][1] < before[-1]
         return fallen or self.taken >= left + UNSEEN
 

@@ -44,11 +44,9 @@ class Lists:
         listed = {pid: Listed(size, compute=False) for pid, size in (drawing or {}).items()}
         listed |= {pid: Listed(size, compute=True) for pid, size in (computing or {}).items()}
         self._strange = self._strange + 1 if _nobody_is_there(listed) else 0
-        return (
-            {pid: Listed(None, one.compute) for pid, one in listed.items()}
-            if (self.suspect)
-            else listed
-        )
+        if self.suspect:
+            return {pid: Listed(None, one.compute) for pid, one in listed.items()}
+        return listed
 
 
 def _nobody_is_there(pids: dict[int, Listed]) -> bool:

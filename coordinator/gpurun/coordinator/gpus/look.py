@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gpurun.coordinator.core.sample import HEALTHY, DeviceSample, ProcessSample
+from gpurun.coordinator.core.sample import DeviceSample, ProcessSample
 from gpurun.coordinator.gpus.answers import ask
 from gpurun.coordinator.gpus.memory import Memory, read_memory
 from gpurun.coordinator.gpus.residents import Residents
@@ -30,7 +30,7 @@ class Look(msgspec.Struct, frozen=True):
     wall: float
     """The time of day, with which the driver stamps its samples."""
 
-    def at(self, unit: Unit, gpu: Gpu, faults: tuple[int, ...]) -> DeviceSample:
+    def at(self, unit: Unit, gpu: Gpu, health: str, faults: tuple[int, ...]) -> DeviceSample:
         """Read a device that answers; raises NVMLError where it does not."""
         nvml = self.nvml
         memory = read_memory(nvml, unit.handle)
@@ -47,7 +47,7 @@ class Look(msgspec.Struct, frozen=True):
             readings=readings,
             processes=processes or (),
             processes_known=processes is not None,
-            health=gpu.fault or gpu.slowed or HEALTHY,
+            health=health,
             notes=_notes(unit, gpu, memory, timed=rates is not None, listed=processes is not None),
             peaks=unit.peaks.read(nvml, unit.handle, processes or ()) if gpu.accounts else (),
             faults=faults,

@@ -18,7 +18,7 @@ from gpurun.coordinator.gpus.devices import Devices, DevicesError
 
 _LONGEST_WAIT = 30.0
 """Seconds between two tries at devices that cannot be read."""
-_ASLEEP = "no job is known, and the GPU may sleep; the next job wakes it"
+ASLEEP = "no job is known, and the GPU may sleep; the next job wakes it"
 _KEPT = 256
 """Rounds that wait for a loop that does not take them."""
 
@@ -127,7 +127,7 @@ class Monitor:
         self._asleep = self._resting and self._devices.sleepy
         if self._asleep:
             self._close()
-            return Round(taken=_now(), problem=_ASLEEP)
+            return Round(taken=_now(), problem=ASLEEP)
         try:
             if not self._opened:
                 self._devices.open()

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gpurun.coordinator.core.sample import DeviceSample, OwnProcess
+from gpurun.coordinator.core.sample import HEALTHY, DeviceSample, OwnProcess
 from gpurun.coordinator.gpus import accounting
 from gpurun.coordinator.gpus.answers import ask, why_closed, why_unread
 from gpurun.coordinator.gpus.devices import DevicesError
@@ -38,6 +38,8 @@ class NvmlDevices:
         self._gpus: list[Gpu] = []
         self._library: Any = None
         self._events: Any = None
+        self._broken: dict[str, str] = {}
+        """Why GPUs are set aside until they have been seen to, by UUID; closing forgets none."""
         self._residents = Residents()
         self._slowly_due = float("-inf")
 
@@ -108,16 +110,15 @@ class NvmlDevices:
         for uuid, number in self._events.take(boot):
             if number in APPLICATION:
                 faults[uuid] = (*faults.get(uuid, ()), number)
-                continue
-            for gpu in self._gpus:
-                if gpu.uuid == uuid:
-                    gpu.fault = xid_text(number)
+            else:
+                self._broken[uuid] = xid_text(number)
         return faults
 
     def _samples(self, gpu: Gpu, look: Look, faults: tuple[int, ...]) -> list[DeviceSample]:
         try:
             if not gpu.lost:
-                return [look.at(unit, gpu, faults) for unit in gpu.units]
+                health = self._broken.get(gpu.uuid) or gpu.slowed or HEALTHY
+                return [look.at(unit, gpu, health, faults) for unit in gpu.units]
         except self._nvml.NVMLError as error:
             self._lose(gpu, error)
         return [lost(unit, gpu.lost) for unit in gpu.units]

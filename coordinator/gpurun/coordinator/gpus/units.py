@@ -39,9 +39,8 @@ class Gpu(msgspec.Struct):
     handle: Any = None
     lost: str = ""
     """Why it cannot be read; empty while it answers."""
-    fault: str = ""
-    """Why it is set aside until it has been seen to."""
     slowed: str = ""
+    """Why no new load should come; empty where there is no reason."""
     persistent: bool = True
     accounts: bool = False
     """Whether the driver keeps account of the peaks of processes."""
