@@ -50,3 +50,10 @@ def test_it_passes_a_blocked_job_of_its_user_on_memory_that_is_left(world: World
     world.submit(4, 0.9)
     assert admitted(world, world.submit(6, 0.5, share=True))
     assert not admitted(world, world.submit(6, 0.5, share=True))
+
+
+def test_one_that_needs_no_device_is_granted_once_behind_a_full_machine(world: World) -> None:
+    world.start(20, 0.9)
+    for _ in range(10):
+        world.submit(20, 0.9)
+    assert admitted(world, world.submit(gpus=0, share=True))

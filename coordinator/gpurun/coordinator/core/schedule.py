@@ -72,8 +72,9 @@ class Plan:
     def _line(self) -> Iterator[Job]:
         """The queue in order while there is any room; behind that only who may need none."""
         state = self.state
-        yield from state.jobs.deviceless()
-        further, looked_at = FURTHER, set()
+        deviceless = state.jobs.deviceless()
+        yield from deviceless
+        further, looked_at = FURTHER, {job.id for job in deviceless}
         for job in in_order(state.jobs, state.settings.pause, state.now.boot):
             if job.spec.gpus:
                 yield job
