@@ -12,30 +12,27 @@ EPSILON = 1e-6
 
 def check(state: State, stored: Mapping[int, Job]) -> None:
     """Fail where any of them does not hold between two events."""
-    _under_the_caps(state)
     _in_the_store(state, stored)
     _charged_while_there(state)
     _consistent(state)
 
 
-def _under_the_caps(state: State) -> None:
-    """1. Reservations stay under the caps of each device, except for one job alone on it.
+def check_admission(state: State, job: Job) -> None:
+    """1. At an admission the sum stays under the caps of each device, except for one job alone.
 
-    `--share` is the exception for utilisation.
+    `--share` is the exception for utilisation. A lease that was used although it had lapsed here is
+    no admission: what it holds is charged all the same.
     """
-    limits = state.settings.limits
-    for load in loads_of(state).values():
-        if len(load.charges) < 2:
-            continue
-        reserved = sum(
-            held.memory
-            for job in state.charged()
-            for held in job.reservations
-            if held.device == load.device
-        )
-        assert reserved <= limits.memory * load.total, load
-        busy = sum(charge.utilization for charge in load.charges.values() if not charge.shares)
-        assert not load.timed or busy <= limits.utilization + EPSILON, load
+    limits, loads = state.settings.limits, loads_of(state)
+    for held in job.reservations:
+        load = loads[held.device]
+        assert load.healthy
+        if len(load.charges) > 1 or load.foreign:
+            memory = load.external_memory + sum(c.memory for c in load.charges.values())
+            assert memory + limits.headroom <= limits.memory * load.total, load
+            busy = load.external_utilization + sum(c.utilization for c in load.charges.values())
+            free = job.spec.share or not load.timed
+            assert free or busy <= limits.utilization + EPSILON, load
 
 
 def _in_the_store(state: State, stored: Mapping[int, Job]) -> None:

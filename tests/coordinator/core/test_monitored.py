@@ -7,6 +7,7 @@ from gpurun.coordinator.core.device import UNSEEN
 from gpurun.coordinator.core.effects import Record
 from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.sample import DeviceSample, Peak, Reading
+from gpurun.coordinator.core.transitions import Note
 from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
@@ -22,7 +23,7 @@ def look(world: World, sample: DeviceSample, **changes: object) -> None:
 def notes(world: World) -> dict[int, str]:
     """What the last event wrote into the stories of jobs, without changing them."""
     records = [effect for effect in world.effects if isinstance(effect, Record)]
-    return {record.job.id: record.detail for record in records if record.trigger == "note"}
+    return {record.job.id: record.detail for record in records if record.trigger == Note.FAULT}
 
 
 def test_a_device_that_is_set_aside_still_shows_what_is_gone() -> None:
@@ -108,9 +109,9 @@ def test_the_drivers_account_of_a_peak_counts() -> None:
     job = world.start(6, 0.1)
     sample = world.device("GPU-0", without=0)
     look(world, sample, peaks=(Peak(job, 9 * GIB), Peak(99, GIB)))
-    assert world.scheduler.state.peaks == {job: 9 * GIB}
+    assert world.scheduler.state.seen[job].memory == 9 * GIB
     look(world, sample)
-    assert world.scheduler.state.peaks == {job: 9 * GIB}
+    assert world.scheduler.state.seen[job].memory == 9 * GIB
 
 
 def test_the_end_of_a_launcher_after_its_job_asks_for_a_look() -> None:

@@ -148,3 +148,23 @@ def test_a_training_that_attaches_anew_is_asked_with_a_fresh_deadline() -> None:
     order = world.job(training).pause
     assert order is not None
     assert order.stage == "asked"
+
+
+def test_a_job_that_has_not_started_has_no_checkpoint() -> None:
+    """Whatever a training says that should not be there; it is told to go on."""
+    world = World(24 * GIB)
+    world.start(20, 0.9)
+    waiting, peer = world.submit(20, 0.9), world.peer()
+    message = m.Durable(
+        job=waiting,
+        attempt=0,
+        token="t",
+        request=1,
+        checkpoint="/c",
+        step=1,
+        size=1,
+        seconds=0.1,
+    )
+    world.say(peer, message)
+    assert world.job(waiting).checkpoint == ""
+    assert world.last(m.GoOn, peer).job == waiting

@@ -6,7 +6,7 @@ After every event all invariants are checked, and every message goes through the
 from typing import TypeVar
 
 import msgspec
-from tests.coordinator.core.invariants import check
+from tests.coordinator.core.invariants import check, check_admission
 from tests.coordinator.core.promises import check_record, check_send
 
 from gpurun.coordinator.core.effects import (
@@ -33,6 +33,7 @@ from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.sample import HEALTHY, DeviceSample, ProcessSample
 from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.coordinator.core.settings import Limits, Pausing, Settings
+from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol import messages as m
 from gpurun.protocol.codec import decode_reply, decode_request, encode
 from gpurun.protocol.job import JobSpec, JobState
@@ -270,6 +271,8 @@ class World:
             if isinstance(effect, Send):
                 check_send(self.stored, effect)
                 self.sent.append((effect.peer, decode_reply(encode(effect.message))))
+            if isinstance(effect, Record) and effect.trigger == Trigger.GRANT and effect.job.lease:
+                check_admission(self.scheduler.state, effect.job)
         check(self.scheduler.state, self.stored)
         return self.effects
 
