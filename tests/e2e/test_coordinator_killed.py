@@ -59,9 +59,10 @@ def go(machine: Machine) -> str:
 
 @pytest.fixture
 def training(machine: Machine, go: str) -> Running:
-    """A training that runs."""
+    """A training that runs and has said that it can be paused."""
     training = machine.start("--mem=16GiB", "--util=60", COUNTING, go)
     machine.wait_until(lambda: training.says("trains as "), alive=[training])
+    machine.wait_until(lambda: machine.job(1)["pausable"] is not None, alive=[training])
     return training
 
 
