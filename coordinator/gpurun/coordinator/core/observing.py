@@ -55,14 +55,11 @@ def _look(state: State, job: Job, here: Sequence[Device]) -> Look:
 
 def _alone(state: State, job: Job, device: Device) -> bool:
     """Whether all that the device does is the job's doing."""
+    if not device.settled or device.foreign or device.jobs() != {job.id}:
+        return False
     uuid = device.sample.uuid
-    others = (
-        held.device == uuid
-        for other in state.charged()
-        if other.id != job.id
-        for held in other.reservations
-    )
-    return device.settled and device.jobs() == {job.id} and not device.foreign and not any(others)
+    others = (other for other in state.charged() if other.id != job.id)
+    return not any(held.device == uuid for other in others for held in other.reservations)
 
 
 def _full(device: Device) -> bool:
