@@ -12,15 +12,15 @@ import random
 from functools import partial
 
 from benchmarks.replaying.machine import Run
+from benchmarks.replaying.monitor import Monitor, share_of
 from benchmarks.replaying.policy import Costs, Policy
 from benchmarks.replaying.rates import Rates
-from benchmarks.replaying.sizes import DEVICE_TOTAL, memory_of
+from benchmarks.replaying.sizes import memory_of
 from benchmarks.replaying.trace import Work
 
 from gpurun.coordinator.core.effects import Effect, Send
-from gpurun.coordinator.core.events import Event, Instant, MessageEvent, SampleEvent, TimerEvent
+from gpurun.coordinator.core.events import Event, Instant, MessageEvent, TimerEvent
 from gpurun.coordinator.core.job import Process
-from gpurun.coordinator.core.sample import DeviceSample, ProcessSample
 from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol import messages as m
@@ -49,7 +49,7 @@ class Gpurun(Policy):
         self.jobs: dict[int, int] = {}
         """The job of each work, by the work's number."""
         self.numbers = {f"GPU-{index}": index for index in range(devices)}
-        self.samples = [self._look(index) for index in range(devices)]
+        self.monitor = Monitor(self.machine, self.jobs)
         self.asked: dict[int, int] = {}
         """The request that each training has been sent and has not come to."""
         self.events: list[Event] = []
@@ -80,7 +80,7 @@ class Gpurun(Policy):
         """Its launcher spawns it; a training attaches, and one that comes back loads first."""
         run, devices = self.runs[job], [self.numbers[device] for device in grant.devices]
         self.begin(run, devices, still=bool(grant.resume))
-        self._changed(devices)
+        self.monitor.look(devices)
         self.say(job, m.Spawned(job=job, attempt=grant.attempt, pid=job, start_time=1))
         if self.book[run.work.number].failed:
             self._exit(job, grant.attempt, 1)
@@ -121,7 +121,7 @@ class Gpurun(Policy):
     def _tree_ended(self, job: int, end: m.EndTree) -> None:
         devices = self.runs[job].devices
         self.machine.stop(self.runs[job])
-        self._changed(devices)
+        self.monitor.look(devices)
         exited = m.Exited(job=job, attempt=end.attempt, code=137, request=end.request)
         self.say(job, exited)
 
@@ -155,7 +155,7 @@ class Gpurun(Policy):
         """One turn of the daemon's loop: a batch with a fresh sample, and what is to be done."""
         batch, self.events = self.events, []
         if not batch or not all(map(_frees_nothing, batch)):
-            batch.append(self._sample())
+            batch.append(self.monitor.sample(self.instant))
         for effect in self.scheduler.handle_all(batch):
             self._carry_out(effect)
         self._set_timer()
@@ -179,7 +179,7 @@ class Gpurun(Policy):
 
     def _exit(self, job: int, attempt: int, code: int) -> None:
         held = self.scheduler.state.jobs[job].reservations
-        self._changed([self.numbers[reservation.device] for reservation in held])
+        self.monitor.look([self.numbers[reservation.device] for reservation in held])
         self.asked.pop(job, None)
         self.say(job, m.Exited(job=job, attempt=attempt, code=code))
         del self.runs[job]
@@ -198,41 +198,10 @@ class Gpurun(Policy):
             self.timer = math.inf
             self.tell(TimerEvent(at=self.instant))
 
-    # --- what the monitor would see
-
     @property
     def instant(self) -> Instant:
         """The present."""
         return Instant(self.clock.now, self.clock.now)
-
-    def _sample(self) -> SampleEvent:
-        return SampleEvent(at=self.instant, taken=self.clock.now, devices=tuple(self.samples))
-
-    def _changed(self, devices: "list[int] | tuple[int, ...]") -> None:
-        for device in devices:
-            self.samples[device] = self._look(device)
-
-    def _look(self, index: int) -> DeviceSample:
-        runs = self.machine.on[index]
-        used = sum(memory_of(run.work.kind) for run in runs)
-        return DeviceSample(
-            index=index,
-            uuid=f"GPU-{index}",
-            name="Replayed",
-            total=DEVICE_TOTAL,
-            free=DEVICE_TOTAL - used,
-            utilization=min(1.0, sum(self._share(run.work) for run in runs)),
-            processes=tuple(self._process(run.work) for run in runs),
-        )
-
-    def _process(self, work: Work) -> ProcessSample:
-        job = self.jobs[work.number]
-        memory, share = memory_of(work.kind), self._share(work)
-        return ProcessSample(pid=job, start_time=1, memory=memory, utilization=share, job=job)
-
-    def _share(self, work: Work) -> float:
-        """A gang was not measured beside others: it is told to fill its devices."""
-        return 1.0 if work.gpus > 1 else self.rates.taken(work.kind)
 
     def _spec(self, work: Work) -> JobSpec:
         return JobSpec(
@@ -240,7 +209,7 @@ class Gpurun(Policy):
             cwd="/",
             name=work.kind,
             memory=memory_of(work.kind),
-            utilization=self._share(work),
+            utilization=share_of(work, self.rates),
             priority=HIGH if work.light else 0,
             gpus=work.gpus,
             time=2 * work.seconds if work.light else None,

@@ -10,13 +10,14 @@ from benchmarks.replaying.figures import figures_of
 from benchmarks.replaying.gpurun import Gpurun
 from benchmarks.replaying.mix import Mix, mixed
 from benchmarks.replaying.policy import Costs, Policy
-from benchmarks.replaying.rates import BadDataError, Rates, read_rates
+from benchmarks.replaying.rates import LEAST_TAKEN, BadDataError, Rates, read_rates
 from benchmarks.replaying.requeue import REQUEUE_DELAY, Requeue
 from benchmarks.replaying.sizes import memory_of
 from benchmarks.replaying.trace import Work, read_trace
 from benchmarks.replaying.uncontrolled import Uncontrolled
 
 from benchmarks import replay
+from gpurun.coordinator.core.settings import Limits
 
 SMALL, LARGE, WHOLE = (
     "LM (batch size 5)",
@@ -250,3 +251,9 @@ def test_the_command_prints_a_table_and_writes_the_plot(
     assert all(kind.name in shown for kind in POLICIES)
     with open(plot) as file:
         assert file.read().count("<rect") == 1 + 7 * len(POLICIES)
+
+
+def test_three_jobs_are_always_told_to_take_more_than_the_cap() -> None:
+    """That is what keeps gpurun from putting three on a device: its core knows no such limit."""
+    assert 3 * min(RATES.taken(kind) for kind in KINDS) > Limits().utilization
+    assert Limits().utilization < 3 * LEAST_TAKEN

@@ -30,7 +30,8 @@ def check_admission(state: State, job: Job) -> None:
         if len(load.charges) > 1 or load.foreign:
             memory = load.external_memory + sum(c.memory for c in load.charges.values())
             assert memory + limits.headroom <= limits.memory * load.total, load
-            busy = load.external_utilization + sum(c.utilization for c in load.charges.values())
+            strict = [c.utilization for c in load.charges.values() if not c.shares]
+            busy = load.external_utilization + sum(strict)
             free = job.spec.share or not load.timed
             assert free or busy <= limits.utilization + EPSILON, load
 

@@ -59,3 +59,15 @@ def test_one_that_shares_and_needs_no_device_is_granted_once(world: World) -> No
     world.submit(20, 0.9)
     job = world.submit(gpus=0, share=True)
     assert len(world.got(m.Grant, world.launcher(job))) == 1
+
+
+@pytest.mark.parametrize(("memory", "fits"), [(8, False), (1, True)])
+def test_it_leaves_the_memory_that_others_before_it_have_a_claim_to(
+    world: World, memory: int, fits: bool
+) -> None:
+    """However far behind the first that waits for utilisation they stand."""
+    world.start(8, 0.9)
+    for _ in range(6):
+        world.submit(0.125, 0.5)
+    world.submit(10, 0.5)
+    assert admitted(world, world.submit(memory, 0.5, share=True)) is fits

@@ -23,7 +23,7 @@ class Jobs(MutableMapping[int, Job]):
         self._places: dict[int, Place] = {}
         self._priorities: dict[int, list[Place]] = {}
         """The queue once more, by base priority."""
-        self._sharers: list[Place] = []
+        self._sharers = 0
         self._deviceless: dict[int, Job] = {}
         self._dependents: dict[int, set[int]] = {}
 
@@ -65,10 +65,6 @@ class Jobs(MutableMapping[int, Job]):
         """So many of the queue, from this place on."""
         return [self._jobs[place[-1]] for place in self._queue[begin : begin + number]]
 
-    def sharers(self) -> Iterator[Job]:
-        """Those in the queue that do not mind who else computes, first in line first."""
-        return (self._jobs[place[-1]] for place in self._sharers)
-
     def deviceless(self) -> list[Job]:
         """Those in the queue that need no device."""
         return list(self._deviceless.values())
@@ -76,6 +72,11 @@ class Jobs(MutableMapping[int, Job]):
     def dependents(self, number: int) -> list[Job]:
         """Those that may start only when this one has finished, oldest first."""
         return [self._jobs[job] for job in sorted(self._dependents.get(number, ()))]
+
+    @property
+    def sharers(self) -> int:
+        """How many in the queue do not mind who else computes."""
+        return self._sharers
 
     @property
     def queued(self) -> int:
@@ -101,8 +102,7 @@ class Jobs(MutableMapping[int, Job]):
         place = self._places[job.id] = self._place_of(job)
         insort(self._queue, place)
         insort(self._priorities.setdefault(job.spec.priority, []), place)
-        if job.spec.share:
-            insort(self._sharers, place)
+        self._sharers += job.spec.share
         if job.spec.gpus == 0:
             self._deviceless[job.id] = job
 
@@ -112,8 +112,7 @@ class Jobs(MutableMapping[int, Job]):
             return
         job = self._jobs[number]
         del self._queue[bisect_left(self._queue, place)]
-        if job.spec.share:
-            del self._sharers[bisect_left(self._sharers, place)]
+        self._sharers -= job.spec.share
         self._deviceless.pop(number, None)
         equals = self._priorities[job.spec.priority]
         del equals[bisect_left(equals, place)]

@@ -1,6 +1,9 @@
 """The load of every device, as the present state has it."""
 
+from collections import defaultdict
+
 from gpurun.coordinator.core.device import Device
+from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load, load_of
 from gpurun.coordinator.core.state import State
 
@@ -10,10 +13,14 @@ STALE_AFTER = 3.0
 
 def loads_of(state: State) -> dict[str, Load]:
     """What every device is charged with now, by UUID, in the order of their numbers."""
-    charged = state.charged()
+    here: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in state.charged():
+        for held in job.reservations:
+            here[held.device].append(job)
     devices = sorted(state.devices.values(), key=lambda device: device.sample.index)
     return {
-        device.sample.uuid: load_of(device, charged, _stale(state, device)) for device in devices
+        device.sample.uuid: load_of(device, here[device.sample.uuid], _stale(state, device))
+        for device in devices
     }
 
 

@@ -12,7 +12,9 @@ from gpurun.protocol.job import JobSpec
 def judge_all(job: Job, loads: Iterable[Load], settings: Settings) -> list[Verdict]:
     """The sum on each device that the job may use."""
     spec = job.spec
-    return [judge(job, load, settings) for load in loads if visible(spec, load.index, load.device)]
+    if spec.only is not None or spec.on is not None:
+        loads = (load for load in loads if visible(spec, load.index, load.device))
+    return [judge(job, load, settings) for load in loads]
 
 
 def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:

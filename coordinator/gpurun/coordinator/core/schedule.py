@@ -7,7 +7,7 @@ for each device is looked at in vain.
 """
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 
 from gpurun.coordinator.core import orders, telling
 from gpurun.coordinator.core.admission import Verdict, is_full, memory_left
@@ -71,22 +71,21 @@ class Plan:
                 self._take(with_need(self.state, job))
 
     def _line(self) -> Iterator[Job]:
-        """The queue in order while there is any room; behind that only who may need none."""
+        """The queue in order while there is any room, also for the last that needs only memory."""
         state = self.state
         deviceless = state.jobs.deviceless()
         yield from deviceless
         further, looked_at = FURTHER, {job.id for job in deviceless}
+        sharers = state.jobs.sharers
         for job in in_order(state.jobs, state.settings.pause, state.now.boot):
             if job.id not in looked_at:
                 looked_at.add(job.id)
                 yield job
+            sharers -= job.spec.share
             further -= self._is_full()
-            if not further:
+            if further <= 0 and not (sharers and self._has_memory()):
                 break
-        for job in chain(self._urgent(), self._sharers()):
-            if job.id not in looked_at:
-                looked_at.add(job.id)
-                yield job
+        yield from (job for job in self._urgent() if job.id not in looked_at)
 
     def _urgent(self) -> Iterator[Job]:
         """Some for whom others may be asked to step aside, however long the line before them."""
@@ -94,13 +93,6 @@ class Plan:
         lowest = min((jobs[job].spec.priority for job in self._movable), default=None)
         if lowest is not None:
             yield from islice(jobs.above(lowest), URGENT)
-
-    def _sharers(self) -> Iterator[Job]:
-        """Those who do not mind who else computes, while there is memory."""
-        for job in self.state.jobs.sharers():
-            if not self._has_memory():
-                return
-            yield job
 
     def _is_full(self) -> bool:
         """Whether nobody in the queue could start, nor be made room for."""
