@@ -35,6 +35,20 @@ def test_a_lost_gpu_is_set_aside_and_the_other_goes_on(nvml: NvmlMachine) -> Non
     assert waiting.out == [FIRST]
 
 
+def test_a_gpu_that_is_lost_from_the_start_comes_with_its_name(nvml: NvmlMachine) -> None:
+    """Until it answers a place holder stands for it, and no longer."""
+    nvml.plays(gpu(FIRST, "lost 15"), gpu(SECOND))
+    assert [one["uuid"] for one in nvml.status()["devices"]] == ["GPU-unknown-0", SECOND]
+    nvml.plays(gpu(FIRST), gpu(SECOND))
+    nvml.wait_until(lambda: nvml.device(SECOND)["health"] == "ok" and not strangers(nvml))
+    assert [one["uuid"] for one in nvml.status()["devices"]] == [FIRST, SECOND]
+
+
+def strangers(nvml: NvmlMachine) -> set[str]:
+    """Devices that are neither."""
+    return {one["uuid"] for one in nvml.status()["devices"]} - {FIRST, SECOND}
+
+
 def test_a_driver_that_hangs_admits_nothing_until_it_answers(nvml: NvmlMachine) -> None:
     """Its samples go stale; running jobs go on, and all is well when it answers again."""
     running = nvml.hold("--mem=4GiB")

@@ -122,3 +122,15 @@ def test_the_end_of_a_launcher_after_its_job_asks_for_a_look() -> None:
     world.effects.clear()
     world.end_of_launcher(job)
     assert world.wants_sample()
+
+
+def test_a_number_names_one_device() -> None:
+    """Who had the number before is not there any more, and holds nobody."""
+    world = World(24 * GIB, 24 * GIB)
+    job = world.start(6, 0.1)
+    (held,) = world.job(job).reservations
+    world.say(world.launcher(job), m.Exited(job=job, attempt=1, code=0))
+    look(world, world.device(held.device, without=job), uuid="GPU-new")
+    other = {"GPU-0", "GPU-1"} - {held.device}
+    assert world.scheduler.state.devices.keys() == {"GPU-new"} | other
+    assert not world.job(job).charged

@@ -12,7 +12,7 @@ from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.sample import DeviceSample, OwnProcess
 from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.coordinator.core.settings import Settings
-from gpurun.coordinator.daemon import Daemon
+from gpurun.coordinator.daemon import _REST_AFTER, Daemon
 from gpurun.coordinator.desk import Desk
 from gpurun.coordinator.gpus.monitor import Monitor
 from gpurun.coordinator.queries import Queries
@@ -79,3 +79,12 @@ def test_a_driver_that_hangs_is_said_once_and_again_only_after_it_has_answered(
     driver.answers.set()
     wait_until(lambda: bool(daemon._monitor.take()))
     assert not list(daemon._hang())
+
+
+def test_the_monitor_may_rest_when_no_job_has_been_known_for_a_while(daemon: Daemon) -> None:
+    """Between two jobs it goes on; what can sleep does so only after that."""
+    daemon._watch_idleness()
+    assert not daemon._monitor._resting
+    daemon._idle_since -= _REST_AFTER
+    daemon._watch_idleness()
+    assert daemon._monitor._resting

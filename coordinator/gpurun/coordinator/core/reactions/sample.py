@@ -15,11 +15,24 @@ def on_sample(state: State, event: SampleEvent) -> None:
     state.problem = event.problem
     for sample in event.devices:
         _look(state, sample, event.taken)
+    _forget_renamed(state, event)
     observe(state, [state.devices[sample.uuid] for sample in event.devices])
     shrink(state)
     see_gone(state)
     if state.jobs.queued:
         state.pass_wanted = True
+
+
+def _forget_renamed(state: State, event: SampleEvent) -> None:
+    """A number names one device: who had it before is not there any more.
+
+    Such as the place holder of a GPU that was lost when the driver was opened.
+    """
+    names = {sample.index: sample.uuid for sample in event.devices}
+    seen = frozenset(names.values())
+    for uuid, device in list(state.devices.items()):
+        if uuid not in seen and device.sample.index in names:
+            del state.devices[uuid]
 
 
 def _look(state: State, sample: DeviceSample, taken: float) -> None:
