@@ -304,3 +304,24 @@ def explain(world: World, program: ProgramId) -> str:
 
 def spec(program: ProgramId, **told: object) -> JobSpec:
     return JobSpec(command=("train.py",), cwd="/", name="train.py", program=program, **told)  # type: ignore[arg-type]
+
+
+def test_how_long_it_ran_is_learned_for_the_pause_decision() -> None:
+    """A light task that has run before need not tell its time to have another user step aside."""
+    world = World(24 * GIB)
+    run(world, 6, 0.3, uid=OTHER_USER)
+    training = world.train(20, 0.5)
+    world.advance(1000.0)
+    world.submit(12, 0.3, priority=50, uid=OTHER_USER)
+    assert world.state(training) is JobState.RUNNING
+    world.submit(12, 0.5, priority=50, uid=OTHER_USER, program=TRAIN)
+    assert world.state(training) is JobState.PAUSING
+
+
+def test_a_run_that_failed_says_nothing_of_the_time() -> None:
+    world = World(24 * GIB)
+    run(world, 6, code=1, uid=OTHER_USER)
+    training = world.train(20, 0.5)
+    world.advance(1000.0)
+    world.submit(12, 0.5, priority=50, uid=OTHER_USER, program=TRAIN)
+    assert world.state(training) is JobState.RUNNING

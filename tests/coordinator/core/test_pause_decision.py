@@ -153,13 +153,13 @@ def test_why_names_each_holder_and_the_reason_for_which_it_is_not_asked() -> Non
     assert (
         f"  job {holder} (job1.py) is not asked to step aside: it does not use the gpurun SDK, or "
         "has not come to its training loop yet; build it on sdk.Trainable and sdk.run to make it "
-        "pausable, and ends in about 5:00 as told"
+        "pausable, and ends in about 5:00"
     ) in lines
     assert (
         f"  job {training} ({world.job(training).spec.name}) is not asked to step aside: "
         "its priority (40) is not lower"
     ) in lines
-    assert lines[-1].startswith("  nobody told when there will be room (--time)")
+    assert lines[-1].startswith("  nothing says when there will be room (--time would)")
 
 
 def test_why_says_for_how_long_one_that_has_just_come_back_is_left_in_peace() -> None:

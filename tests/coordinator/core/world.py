@@ -130,6 +130,7 @@ class World:
         self.say(
             self.launcher(job),
             m.Spawned(job=job, attempt=grant.attempt, pid=pid, start_time=1),
+            uid=self.job(job).uid,
         )
         self.sample()
 
@@ -142,8 +143,9 @@ class World:
 
     def exit(self, job: int, code: int = 0, request: int = 0) -> None:
         """The main process ends and its launcher says so; the next sample does not show it."""
-        attempt = self.job(job).attempt
-        self.say(self.launcher(job), m.Exited(job=job, attempt=attempt, code=code, request=request))
+        attempt, uid = self.job(job).attempt, self.job(job).uid
+        exited = m.Exited(job=job, attempt=attempt, code=code, request=request)
+        self.say(self.launcher(job), exited, uid=uid)
         self.sample()
 
     # --- trainings

@@ -1,4 +1,4 @@
-"""When jobs are expected to end, as far as anyone has said, and when a blocked one could start.
+"""When jobs are expected to end, as told or learned, and when a blocked one could start.
 
 For the pause decision and for people: no admission depends on it.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from gpurun.coordinator.core.admission import judge
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.known import expected_time
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
@@ -15,12 +16,13 @@ RUNS = (JobState.STARTING, JobState.RUNNING, JobState.PAUSING)
 
 
 def remaining(job: Job, now: float) -> float | None:
-    """Seconds until the job ends by what was told; None where nothing was, or it was wrong."""
+    """Seconds until the job ends, as told or learned; None where it is not known, or was wrong."""
     if job.left is not None:
         return 0.0
-    if job.spec.time is None or job.state not in RUNS:
+    whole = expected_time(job)
+    if whole is None or job.state not in RUNS:
         return None
-    left = job.spec.time - job.ran - (now - job.since if job.state is not JobState.STARTING else 0)
+    left = whole - job.ran - (now - job.since if job.state is not JobState.STARTING else 0)
     return left if left > 0 else None
 
 

@@ -33,6 +33,14 @@ def known_utilization(job: Job) -> float | None:
     return guess.high if guess else None
 
 
+def expected_time(job: Job) -> float | None:
+    """Seconds that the job will run in all, as told or as its program's runs say."""
+    if job.spec.time is not None:
+        return job.spec.time
+    guess = job.need.time if job.need else None
+    return guess.high if guess else None
+
+
 def _clipped(guess: Guess, load: Load, settings: Settings) -> int:
     """No margin goes over what the device can offer, and no guess over its cap.
 

@@ -5,6 +5,7 @@ Each obstacle is a sentence, so that `gpurun why` can show why nobody is asked.
 """
 
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.known import expected_time
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import format_duration, format_share
@@ -75,7 +76,7 @@ def away_for_others(job: Job, now: float) -> float:
 
 def _unbearable(job: Job, blocked: Job, settings: Settings, now: float) -> str:
     """Short work may be waited for; of unknown length only between jobs of one user."""
-    time = blocked.spec.time
+    time = expected_time(blocked)
     if time is None:
         return "" if job.uid == blocked.uid else "nobody told how long it would be (--time)"
     if time > settings.pause.max_paused:

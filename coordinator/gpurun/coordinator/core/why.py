@@ -48,7 +48,7 @@ def _way_out(state: State, job: Job, verdicts: list[Verdict]) -> Iterable[str]:
     if len(known) >= lacking:
         yield f"  expected to start in about {format_duration(known[lacking - 1])}"
     else:
-        yield "  nobody told when there will be room (--time), so its start is not known"
+        yield "  nothing says when there will be room (--time would), so its start is not known"
 
 
 def _will_leave(state: State, holder: Job, job: Job) -> str:
@@ -56,7 +56,7 @@ def _will_leave(state: State, holder: Job, job: Job) -> str:
     if is_leaving(holder):
         return f"{holder.label} is about to make room"
     left = remaining(holder, now)
-    until = "" if left is None else f", and ends in about {format_duration(left)} as told"
+    until = "" if left is None else f", and ends in about {format_duration(left)}"
     if why := unasked_for(holder, job, state.settings, now):
         return f"{holder.label} is not asked to step aside: {why}{until}"
     return f"{holder.label} could step aside{until}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from gpurun.coordinator.core.admission import Verdict
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.known import expected_time
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import ReasonCode
@@ -22,7 +23,7 @@ def pause_text(state: State, job: Job) -> str:
         return f"by hand; gpurun resume {job.id} lets it go on"
     waiters = [state.find(waiter) for waiter in order.waiters]
     names = " and ".join(waiter.label for waiter in waiters if waiter is not None)
-    times = [waiter.spec.time for waiter in waiters if waiter is not None]
+    times = [expected_time(waiter) for waiter in waiters if waiter is not None]
     known = [time for time in times if time is not None]
     span = f"about {format_duration(max(known))}" if len(known) == len(times) else "unknown"
     return f"for {names} (time: {span}); it goes on by itself"

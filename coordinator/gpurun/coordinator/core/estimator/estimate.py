@@ -39,7 +39,9 @@ def estimate(asked: Asked, runs: Iterable[Profile]) -> Need:
     wanted = read(asked.program.arguments)
     same = [run for run in known if read(run.program.arguments) == wanted]
     return Need(
-        memory=_memory(asked, wanted, same, known), utilization=_utilization(asked, wanted, known)
+        memory=_memory(asked, wanted, same, known),
+        utilization=_utilization(asked, wanted, known),
+        time=_time(asked, same),
     )
 
 
@@ -131,6 +133,15 @@ def _utilization(asked: Asked, wanted: Arguments, known: Sequence[Profile]) -> G
     basis = Basis.LEARNED if exact else Basis.INFERRED
     grounds = f"{_runs(runs)}, while alone"
     return Guess(min(shares), min(1.0, max(shares)), basis, len(runs), grounds)
+
+
+def _time(asked: Asked, same: Sequence[Profile]) -> Guess | None:
+    """The longest complete run of the same program with the same arguments."""
+    runs = [run for run in same if run.complete and run.ran and not _changed(asked, run)]
+    if not runs:
+        return None
+    times = [run.ran for run in runs]
+    return Guess(min(times), max(times), Basis.LEARNED, len(runs), _runs(runs))
 
 
 def _is_witness(run: Profile) -> bool:

@@ -17,7 +17,7 @@ class Basis(StrEnum):
 
 
 class Guess(msgspec.Struct, frozen=True):
-    """One figure, in bytes or as a share of time, and how well it is known."""
+    """One figure, in bytes, seconds or as a share of time, and how well it is known."""
 
     low: float
     """What the runs show, without a margin."""
@@ -41,7 +41,9 @@ class Guess(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Memory and utilization, each known or not for itself; told ones are not in here."""
+    """Memory, utilization and run time, each known or not for itself; told ones are not in here."""
 
     memory: Guess | None = None
     utilization: Guess | None = None
+    time: Guess | None = None
+    """Seconds, without pauses."""
