@@ -312,9 +312,9 @@ def test_how_long_it_ran_is_learned_for_the_pause_decision() -> None:
     run(world, 6, 0.3, uid=OTHER_USER)
     training = world.train(20, 0.5)
     world.advance(1000.0)
-    world.submit(12, 0.3, priority=50, uid=OTHER_USER)
+    world.submit(6, 0.3, priority=50, uid=OTHER_USER)
     assert world.state(training) is JobState.RUNNING
-    world.submit(12, 0.5, priority=50, uid=OTHER_USER, program=TRAIN)
+    world.submit(6, 0.3, priority=50, uid=OTHER_USER, program=TRAIN)
     assert world.state(training) is JobState.PAUSING
 
 
