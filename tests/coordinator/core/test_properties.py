@@ -167,7 +167,7 @@ class Machine(Actors):
         assert not plan.grants
 
 
-PROFILES = {"fast": (60, 40, 0), "nightly": (20_000, 60, 1_000_000)}
+PROFILES = {"fast": (60, 40, 0), "nightly": (20_000, 120, 1_000_000)}
 EXAMPLES, STEPS, LEAST_EVENTS = PROFILES[os.environ.get("GPURUN_PROPERTIES", "fast")]
 
 TestMachine = Machine.TestCase
