@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from gpurun.sdk import rng
+from gpurun.sdk import cycle, rng
 from gpurun.sdk.errors import CheckpointError
 
 T = TypeVar("T")
@@ -92,6 +92,7 @@ class Batches(Generic[T]):
 
     def _begin_epoch(self) -> None:
         self.epoch, self.batch = self.epoch + 1, 0
+        cycle.begin_epoch(self)
         self._start = self._random_states()
         self._iterator = self._iterate()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from gpurun.sdk import cycle
 from gpurun.sdk.data import Batches
 from gpurun.sdk.errors import CheckpointError
 from gpurun.sdk.job import Attempt
@@ -47,7 +48,8 @@ def opened(trainable: Trainable, attempt: Attempt) -> Iterator[Session]:
     resumed = 0 if loaded is None and attempt.resume and run == 0 else loaded
     link = _link(attempt, pausable, resumed)
     try:
-        yield Session(attempt.checkpoints, run, loaded or 0, link)
+        with cycle.heard_by(lambda: _tell_cycle(link)):
+            yield Session(attempt.checkpoints, run, loaded or 0, link)
     finally:
         if link is not None:
             link.close()
@@ -89,6 +91,13 @@ def _load(trainable: Trainable, path: str, run: int) -> int | None:
     if step is None:
         say(f"{path} is of another training of this job; this one starts from its beginning")
     return step
+
+
+def _tell_cycle(link: "Link | None") -> None:
+    if link is not None:
+        from gpurun.protocol import messages as m
+
+        link.send(m.Cycled(**link.fields()))
 
 
 def _link(attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> "Link | None":
