@@ -97,11 +97,12 @@ class Machine(Actors):
     def the_coordinator_restarts(self, silent: int | None) -> None:
         """7. and 8. What the store has is the state; launchers come back, perhaps all but one."""
         before = {job.id: job for job in self.world.scheduler.state.live()}
-        self.world.restart()
+        self.world.restart(look=False)
         known = self.world.scheduler.state.jobs
         for job in before.values():
             if job.launcher is not None:
                 assert known[job.id] == job
+        self.world.sample()
         self.greet(before.values(), silent)
 
     @rule(number=PICK, unheard=st.sampled_from(["spawned", "exited", "durable"]))

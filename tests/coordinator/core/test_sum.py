@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gpurun.coordinator.core.admission import judge, memory_left
+from gpurun.coordinator.core.admission import judge
 from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.settings import Estimating, Limits, Settings
@@ -26,6 +26,7 @@ IDLE = Load(
     window=None,
     charges={},
     set_aside={},
+    limits=SETTINGS.limits,
 )
 
 
@@ -146,9 +147,9 @@ def test_what_is_told_of_utilization_is_at_most_what_an_idle_device_offers() -> 
 
 def test_an_idle_device_whose_cap_others_have_used_up_still_offers_what_is_free() -> None:
     """A desktop holds more than the cap leaves."""
-    assert memory_left(load(external_memory=4_000, free=500), SETTINGS) == 500
-    assert memory_left(load(external_memory=5_000, free=5_000), SETTINGS) == 5_000
-    assert memory_left(load(external_memory=4_999, free=5_001), SETTINGS) == 1
+    assert load(external_memory=4_000, free=500).memory_left == 500
+    assert load(external_memory=5_000, free=5_000).memory_left == 5_000
+    assert load(external_memory=4_999, free=5_001).memory_left == 1
 
 
 def test_a_share_of_memory_is_of_this_device() -> None:

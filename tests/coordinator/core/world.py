@@ -247,8 +247,8 @@ class World:
         for _ in range(looks):
             self.advance(1.0)
 
-    def restart(self, alive: frozenset[Process] | None = None) -> None:
-        """Kill the coordinator and start another from what the store has."""
+    def restart(self, alive: frozenset[Process] | None = None, look: bool = True) -> None:
+        """Kill the coordinator and start another from what the store has; it looks at once."""
         jobs = tuple(self.stored[job] for job in sorted(self.stored))
         profiles = tuple(self.profiles)
         if alive is None:
@@ -257,7 +257,8 @@ class World:
         self.scheduler = Scheduler(self.settings)
         self.scheduler.state.next_id = max(self.stored, default=0) + 1
         self.handle(RestartEvent(at=self.instant, jobs=jobs, alive=alive, profiles=profiles))
-        self.sample()
+        if look:
+            self.sample()
 
     def handle(self, event: Event) -> list[Effect]:
         self.events += 1

@@ -45,7 +45,7 @@ _Obstacle = tuple[ReasonCode, float, float]
 def judge(job: Job, load: Load, settings: Settings) -> Verdict:
     """Do the sum for one job on one device."""
     need, basis = _need(job, load, settings)
-    code, missing, shortfall = _obstacle(job, load, need, basis, settings) or _NONE
+    code, missing, shortfall = _obstacle(job, load, need, basis) or _NONE
     return Verdict(
         load=load,
         need=need,
@@ -60,35 +60,20 @@ def judge(job: Job, load: Load, settings: Settings) -> Verdict:
 _NONE: tuple[None, float, float] = (None, 0.0, 0.0)
 
 
-def is_full(load: Load, settings: Settings) -> bool:
+def is_full(load: Load) -> bool:
     """Whether no job at all could start here: one limit leaves nothing."""
     return (
         not load.healthy
         or load.stale
         or bool(load.outgrown)
-        or memory_left(load, settings) <= 0
-        or utilization_left(load, settings) <= EPSILON
+        or load.memory_left <= 0
+        or load.utilization_left <= EPSILON
     )
 
 
-def memory_left(load: Load, settings: Settings) -> int:
-    """Bytes that the cap leaves on the device."""
-    under_cap = int(settings.limits.memory * load.total) - load.external_memory
-    if load.idle:
-        return min(under_cap, load.free) if under_cap > 0 else load.free
-    return under_cap - load.charged_memory - load.set_aside_memory - settings.limits.headroom
-
-
-def utilization_left(load: Load, settings: Settings) -> float:
-    """Share of time that the cap leaves on the device."""
-    if load.idle or not load.timed:
-        return settings.limits.utilization
-    return settings.limits.utilization - load.utilization - load.set_aside_utilization
-
-
-def _shareable(load: Load, settings: Settings) -> int:
+def _shareable(load: Load) -> int:
     """Bytes under the cap of a device that has nothing else on it."""
-    return int(settings.limits.memory * load.total) - settings.limits.headroom
+    return int(load.limits.memory * load.total) - load.limits.headroom
 
 
 def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
@@ -96,35 +81,33 @@ def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
     floor = settings.estimate.unknown
     memory, basis = known_memory(job, load, settings)
     if memory is None:
-        memory = max(memory_left(load, settings), int(floor * load.total))
+        memory = max(load.memory_left, int(floor * load.total))
     share = known_utilization(job)
     if share is None:
-        share = max(utilization_left(load, settings), floor)
+        share = max(load.utilization_left, floor)
     # Utilization is a duty cycle: a job that fills the device takes what an idle one offers.
     share = min(share, settings.limits.utilization)
     return Charge(memory, share, owner=job.uid, shares=job.spec.share), basis
 
 
-def _obstacle(
-    job: Job, load: Load, need: Charge, basis: Basis, settings: Settings
-) -> _Obstacle | None:
+def _obstacle(job: Job, load: Load, need: Charge, basis: Basis) -> _Obstacle | None:
     if not load.healthy:
         return ReasonCode.UNHEALTHY, 0.0, 0.0
     if load.stale:
         return ReasonCode.STALE, 0.0, 0.0
     if load.outgrown:
         return ReasonCode.MEMORY, 0.0, 0.0
-    return _memory_obstacle(load, need.memory, basis, settings) or (
-        _utilization_obstacle(job, load, need.utilization, settings)
+    return _memory_obstacle(load, need.memory, basis) or (
+        _utilization_obstacle(job, load, need.utilization)
     )
 
 
-def _memory_obstacle(load: Load, need: int, basis: Basis, settings: Settings) -> _Obstacle | None:
+def _memory_obstacle(load: Load, need: int, basis: Basis) -> _Obstacle | None:
     if load.idle:
         missing = need - load.free
         return (ReasonCode.MEMORY, missing, missing / load.total) if missing > 0 else None
-    missing = need - memory_left(load, settings)
-    if basis is not Basis.UNKNOWN and need > _shareable(load, settings):
+    missing = need - load.memory_left
+    if basis is not Basis.UNKNOWN and need > _shareable(load):
         code = ReasonCode.WHOLE_DEVICE
     elif missing <= 0:
         return None
@@ -134,12 +117,10 @@ def _memory_obstacle(load: Load, need: int, basis: Basis, settings: Settings) ->
     return code, missing, missing / load.total
 
 
-def _utilization_obstacle(
-    job: Job, load: Load, need: float, settings: Settings
-) -> _Obstacle | None:
+def _utilization_obstacle(job: Job, load: Load, need: float) -> _Obstacle | None:
     if load.idle or not load.timed or may_share(job, load):
         return None
-    missing = need - utilization_left(load, settings)
+    missing = need - load.utilization_left
     if missing <= EPSILON:
         return None
     aside = missing <= load.set_aside_utilization + EPSILON

@@ -1,6 +1,7 @@
 """One device as the samples show it over time: what is foreign, and the window of utilization."""
 
 from collections import deque
+from collections.abc import Set
 
 from gpurun.coordinator.core.sample import HEALTHY, DeviceSample
 
@@ -20,6 +21,7 @@ class Device:
     def __init__(self, sample: DeviceSample, taken: float) -> None:
         self.sample = sample
         self.taken = taken
+        self._own = _own(sample)
         self.foreign_share = 0.0
         self._window: deque[tuple[float, float]] = deque()
         self._restarted = float("-inf")
@@ -30,6 +32,8 @@ class Device:
 
     def look(self, sample: DeviceSample, taken: float, window: float) -> None:
         """Take a new sample; the window keeps `window` seconds of them."""
+        if sample is not self.sample:
+            self._own = _own(sample)
         self.sample, self.taken = sample, taken
         if sample.readings:
             settled = self._restarted + SETTLE
@@ -81,15 +85,13 @@ class Device:
         foreign = (p for p in self.sample.processes if p.job is None and p.compute)
         return unknown.union(process.user for process in foreign)
 
-    def jobs(self) -> frozenset[int]:
+    def jobs(self) -> Set[int]:
         """Own jobs that were seen on it."""
-        return frozenset(p.job for p in self.sample.processes if p.job is not None)
+        return self._own.keys()
 
     def observed(self, job: int) -> int | None:
         """Bytes the job was seen to use here; None when it was seen but its memory was not."""
-        sizes = [p.memory for p in self.sample.processes if p.job == job]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
+        return self._own.get(job, 0)
 
     def assumes(self, job: int) -> bool:
         """Whether what is shown of the job is only what it reserved."""
@@ -133,3 +135,14 @@ class Device:
             self.foreign_share = min(1.0, sum(known))
         elif self.settled and not self.jobs():
             self.foreign_share = self.window or 0.0
+
+
+def _own(sample: DeviceSample) -> dict[int, int | None]:
+    """Bytes of each own job that the sample shows; None where those of a process are not known."""
+    sizes: dict[int, int | None] = {}
+    for process in sample.processes:
+        if process.job is not None:
+            before = sizes.get(process.job, 0)
+            known = before is not None and process.memory is not None
+            sizes[process.job] = before + process.memory if known else None  # type: ignore[operator]
+    return sizes

@@ -2,7 +2,6 @@
 
 from gpurun.coordinator.core.admission import Verdict
 from gpurun.coordinator.core.job import Basis, Job, Reservation
-from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.coordinator.core.words import place_text
@@ -20,7 +19,7 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
     reservations = tuple(
         Reservation(v.load.device, v.need.memory, v.need.utilization) for v in chosen
     )
-    place = place_text(verdict.load for verdict in chosen)
+    place = place_text((verdict.load.index, verdict.load.name) for verdict in chosen)
     job = state.move(
         job,
         Trigger.GRANT,
@@ -44,8 +43,7 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
 
 def grant_message(state: State, job: Job) -> Grant:
     """The lease as the launcher is told of it; the edge adds the token."""
-    loads = loads_of(state)
-    held = [loads[r.device] for r in job.reservations if r.device in loads]
+    held = [state.devices[r.device].sample for r in job.reservations if r.device in state.devices]
     return Grant(
         job=job.id,
         attempt=job.attempt,
@@ -55,7 +53,7 @@ def grant_message(state: State, job: Job) -> Grant:
         memory=max((r.memory for r in job.reservations), default=0),
         utilization=max((r.utilization for r in job.reservations), default=0.0),
         basis=job.basis,
-        place=place_text(held),
+        place=place_text((sample.index, sample.name) for sample in held),
         limit=job.granted if state.settings.limits.enforce else 0,
         resume=job.checkpoint if job.state is JobState.RESUMING else "",
     )

@@ -10,6 +10,9 @@ import msgspec
 
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.settings import Limits
+
+_DEFAULTS = Limits()
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -48,13 +51,23 @@ class Load(msgspec.Struct, kw_only=True):
     """Own jobs that use more than they reserved: nobody knows how much more they will."""
     set_aside: dict[int, Charge]
     """Room that blocked jobs ahead in the queue have a claim to."""
+    limits: Limits = _DEFAULTS
 
+    # What follows is derived, and kept because a pass reads it far more often than it changes.
+    idle: bool = True
+    """Whether a job here would be alone: the caps do not apply to it then."""
     charged_memory: int = 0
-    """Bytes of all own jobs. The sums are kept beside what they sum up: a pass reads them often."""
+    """Bytes of all own jobs."""
     charged_utilization: float = 0.0
     set_aside_memory: int = 0
     """Bytes that are spoken for."""
     set_aside_utilization: float = 0.0
+    utilization: float = 0.0
+    """max(window of the device, external + own reserved)."""
+    memory_left: int = 0
+    """Bytes that the cap leaves."""
+    utilization_left: float = 0.0
+    """Share of time that the cap leaves."""
 
     def __post_init__(self) -> None:
         charges, aside = self.charges.values(), self.set_aside.values()
@@ -62,28 +75,38 @@ class Load(msgspec.Struct, kw_only=True):
         self.charged_utilization = sum(charge.utilization for charge in charges)
         self.set_aside_memory = sum(charge.memory for charge in aside)
         self.set_aside_utilization = sum(charge.utilization for charge in aside)
+        self._measure()
 
     def take(self, job: int, need: Charge) -> None:
         """Charge the device with a job that is admitted."""
         self.charges[job] = need
         self.charged_memory += need.memory
         self.charged_utilization += need.utilization
+        self._measure()
 
     def keep(self, job: int, need: Charge) -> None:
         """Set room aside for a job that is blocked."""
         self.set_aside[job] = need
         self.set_aside_memory += need.memory
         self.set_aside_utilization += need.utilization
+        self._measure()
 
-    @property
-    def idle(self) -> bool:
-        """Whether a job here would be alone: the caps do not apply to it then."""
-        return not self.charges and not self.set_aside and not self.foreign
-
-    @property
-    def utilization(self) -> float:
-        """max(window of the device, external + own reserved)."""
-        return max(self.window or 0.0, self.external_utilization + self.charged_utilization)
+    def _measure(self) -> None:
+        limits = self.limits
+        self.idle = not (self.charges or self.set_aside or self.foreign)
+        own = self.external_utilization + self.charged_utilization
+        self.utilization = max(self.window or 0.0, own)
+        under_cap = int(limits.memory * self.total) - self.external_memory
+        if self.idle:
+            self.memory_left = min(under_cap, self.free) if under_cap > 0 else self.free
+        else:
+            spoken_for = self.charged_memory + self.set_aside_memory
+            self.memory_left = under_cap - spoken_for - limits.headroom
+        if self.idle or not self.timed:
+            self.utilization_left = limits.utilization
+        else:
+            busy = self.utilization + self.set_aside_utilization
+            self.utilization_left = limits.utilization - busy
 
     def without(self, jobs: frozenset[int]) -> "Load":
         """The load if these jobs had left: their memory is free again and the window is new."""
@@ -99,7 +122,7 @@ class Load(msgspec.Struct, kw_only=True):
         )
 
 
-def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
+def load_of(device: Device, jobs: Iterable[Job], stale: bool, limits: Limits = _DEFAULTS) -> Load:
     """The load of a device that is charged with these jobs."""
     sample = device.sample
     total, free = sample.total or 0, sample.free or 0
@@ -131,6 +154,7 @@ def load_of(device: Device, jobs: Iterable[Job], stale: bool) -> Load:
         charges=charges,
         outgrown=tuple(outgrown),
         set_aside={},
+        limits=limits,
     )
 
 

@@ -18,8 +18,9 @@ def loads_of(state: State) -> dict[str, Load]:
         for held in job.reservations:
             here[held.device].append(job)
     devices = sorted(state.devices.values(), key=lambda device: device.sample.index)
+    limits = state.settings.limits
     return {
-        device.sample.uuid: load_of(device, here[device.sample.uuid], _stale(state, device))
+        (uuid := device.sample.uuid): load_of(device, here[uuid], _stale(state, device), limits)
         for device in devices
     }
 

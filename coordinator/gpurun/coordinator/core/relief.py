@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gpurun.coordinator.core.admission import Verdict, judge, memory_left, utilization_left
+from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.forecast import wait_on
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Charge, Load
@@ -50,7 +50,7 @@ def relief_for(
         load = verdict.load
         here = [jobs[job] for job in load.charges if job in movable]
         if here:
-            load = _claimed_now(load, blocked, jobs, settings)
+            load = _claimed_now(load, blocked, jobs)
         victims = _NOBODY if verdict.fits else _victims_on(blocked, load, here, settings, now)
         if victims and _over_sooner(blocked, load, victims, jobs, settings, now):
             victims = None
@@ -62,7 +62,7 @@ def relief_for(
     return Relief(_NOBODY.union(*(o[-1] for o in chosen)), tuple(o[-2] for o in chosen))
 
 
-def _claimed_now(load: Load, blocked: Job, jobs: Mapping[int, Job], settings: Settings) -> Load:
+def _claimed_now(load: Load, blocked: Job, jobs: Mapping[int, Job]) -> Load:
     """The load with the claims of lower base priority cut down to the room that is there now.
 
     However long those jobs have waited, the room that others make for the blocked one is not
@@ -73,10 +73,8 @@ def _claimed_now(load: Load, blocked: Job, jobs: Mapping[int, Job], settings: Se
         return load
     firm = {job: claim for job, claim in load.set_aside.items() if job not in lower}
     rest = msgspec.structs.replace(load, charges=dict(load.charges), set_aside=firm)
-    memory = min(load.set_aside_memory - rest.set_aside_memory, memory_left(rest, settings))
-    share = min(
-        load.set_aside_utilization - rest.set_aside_utilization, utilization_left(rest, settings)
-    )
+    memory = min(load.set_aside_memory - rest.set_aside_memory, rest.memory_left)
+    share = min(load.set_aside_utilization - rest.set_aside_utilization, rest.utilization_left)
     rest.keep(lower[0], Charge(max(0, memory), max(0.0, share)))
     return rest
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from gpurun.coordinator.core import orders, telling
-from gpurun.coordinator.core.admission import Verdict, is_full, memory_left
+from gpurun.coordinator.core.admission import Verdict, is_full
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
 from gpurun.coordinator.core.ledger import Load
@@ -101,16 +101,14 @@ class Plan:
 
     def _has_memory(self) -> bool:
         """Whether anyone who does not mind who else computes could start."""
-        settings = self.state.settings
         usable = (load for load in self.loads.values() if load.healthy and not load.stale)
-        return any(memory_left(load, settings) > 0 for load in usable)
+        return any(load.memory_left > 0 for load in usable)
 
     def _has_no_room(self, load: Load) -> bool:
-        state = self.state
-        if not is_full(load, state.settings):
+        if not is_full(load):
             return False
         movable = self._movable.intersection(load.charges)
-        return not movable or is_full(load.without(movable), state.settings)
+        return not movable or is_full(load.without(movable))
 
     def _may_step_aside(self, job: Job) -> bool:
         state = self.state

@@ -11,9 +11,9 @@ from gpurun.protocol.job import ReasonCode
 from gpurun.protocol.quantity import format_duration, format_share, format_size
 
 
-def place_text(loads: Iterable[Load]) -> str:
-    """Devices as a person knows them."""
-    return ", ".join(f"GPU {load.index} ({load.name})" for load in loads) or "no GPU"
+def place_text(devices: Iterable[tuple[int, str]]) -> str:
+    """Devices, each by its number and name, as a person knows them."""
+    return ", ".join(f"GPU {index} ({name})" for index, name in devices) or "no GPU"
 
 
 def pause_text(state: State, job: Job) -> str:

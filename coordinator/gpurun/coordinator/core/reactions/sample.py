@@ -1,5 +1,7 @@
 """Sample: what the monitor saw becomes what the scheduler counts on."""
 
+from collections.abc import Set
+
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.observing import observe
@@ -45,7 +47,7 @@ def _look(state: State, sample: DeviceSample, taken: float) -> None:
     _note_faults(state, sample, before | device.jobs())
 
 
-def _note_faults(state: State, sample: DeviceSample, jobs: frozenset[int]) -> None:
+def _note_faults(state: State, sample: DeviceSample, jobs: Set[int]) -> None:
     """Write into the stories of those who were there what a program did to itself."""
     for number in sample.faults:
         for job in jobs & state.jobs.keys():
