@@ -41,6 +41,7 @@ def schedule(state: State) -> None:
     state.reasons = {job.id: reason for job, reason in plan.blocked}
     for job, chosen in plan.grants:
         grant(state, job, chosen)
+    state.pass_wanted = False  # grants leave nothing for another pass; who steps aside may
     _settle_pauses(state, plan.wanted)
     telling.tell(state, [job for job, _ in plan.blocked])
 

@@ -119,8 +119,8 @@ class State:
         changes.setdefault("seen", self.seen_of(job))
         if state is not job.state:
             changes |= self._clocks(job)
-            # Who had a lease has a process now: its room was taken before.
-            self.pass_wanted |= trigger is not Trigger.SPAWNED
+            # Whose lease is used, or whose training goes on, took its room before.
+            self.pass_wanted |= trigger not in (Trigger.SPAWNED, Trigger.RESUMED)
         if state.ended:
             changes |= {"ended_at": self.now.wall, "lease": None, "pause": None}
         job = msgspec.structs.replace(job, state=state, **changes)

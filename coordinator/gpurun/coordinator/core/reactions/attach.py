@@ -24,7 +24,8 @@ def on_attach(state: State, event: MessageEvent, message: Attach) -> None:
     others = tuple(pid for pid in job.trainings if pid != message.pid)
     state.trainers[job.id][message.pid] = event.peer
     job = state.update(job, pausable=message.pausable, trainings=(*others, message.pid))
-    state.pass_wanted = True
+    # From now on it may be asked to step aside, by whoever is more important.
+    state.pass_wanted |= job.spec.priority < state.jobs.top_priority
     if others:
         _take_back(state, job, f"{len(job.trainings)} trainings run in it at once")
     else:
