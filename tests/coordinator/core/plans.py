@@ -3,7 +3,7 @@
 from gpurun.coordinator.core.admission import EPSILON
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
-from gpurun.coordinator.core.schedule import Plan
+from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.settings import Limits
 
 

@@ -1,34 +1,11 @@
-"""One pass over the queue: who starts, who waits for what, and who is asked to step aside.
-
-The pass is a function of the state. In the order of the queue each job is admitted, or its need is
-set aside on the device that comes nearest, so that those behind it pass only into what is left.
-It ends where nothing is left: a blocked job's need is more than its device has, so that at most one
-for each device is looked at in vain.
-"""
-
-from collections.abc import Iterator
-from itertools import islice
+"""One pass over the queue, a function of the state: it is planned, and then carried out."""
 
 from gpurun.coordinator.core import orders, telling
-from gpurun.coordinator.core.admission import Verdict, is_full
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
-from gpurun.coordinator.core.ledger import Load
-from gpurun.coordinator.core.loads import loads_of
-from gpurun.coordinator.core.needs import with_need
-from gpurun.coordinator.core.order import in_order
-from gpurun.coordinator.core.pausing import is_leaving, unasked
-from gpurun.coordinator.core.placement import choose, judge_all, nearness
-from gpurun.coordinator.core.reasons import own_reason
-from gpurun.coordinator.core.relief import Relief, relief_for
+from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.words import blocked_text
-from gpurun.protocol.job import JobState, ReasonCode, WaitReason
-
-FURTHER = 3
-"""Jobs behind the end of the pass that are looked at all the same, to say why they wait."""
-URGENT = 8
-"""Jobs of higher priority than one that may be asked to step aside that are looked at too."""
+from gpurun.protocol.job import JobState
 
 
 def schedule(state: State) -> None:
@@ -44,127 +21,6 @@ def schedule(state: State) -> None:
     state.pass_wanted = False  # grants leave nothing for another pass; who steps aside may
     _settle_pauses(state, plan.wanted)
     telling.tell(state, [job for job, _ in plan.blocked])
-
-
-class Plan:
-    """What one pass would do; making it changes nothing but the loads that it works on."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self.loads = loads_of(state)
-        self.grants: list[tuple[Job, list[Verdict]]] = []
-        self.blocked: list[tuple[Job, WaitReason]] = []
-        """Who was looked at and waits, first in line first."""
-        self.wanted: dict[int, list[int]] = {}
-        """Jobs to pause, each with the waiting jobs that want it."""
-        self._open = list(self.loads.values())
-        """Devices that are not known to be full; a pass takes room and never gives any."""
-        self._movable = frozenset(
-            job.id for job in state.jobs.active() if self._may_step_aside(job)
-        )
-
-    def make(self, until: Job | None = None) -> None:
-        """Take the queue in order; stop before `until`, with the room that is left for it."""
-        for job in self._line():
-            if until is not None and job.id == until.id:
-                return
-            if own_reason(self.state, job) is None:
-                self._take(with_need(self.state, job))
-
-    def _line(self) -> Iterator[Job]:
-        """The queue in order while there is any room, also for the last that needs only memory."""
-        state = self.state
-        deviceless = state.jobs.deviceless()
-        yield from deviceless
-        further, looked_at = FURTHER, {job.id for job in deviceless}
-        sharers = state.jobs.sharers
-        for job in in_order(state.jobs, state.settings.pause, state.now.boot):
-            if job.id not in looked_at:
-                looked_at.add(job.id)
-                yield job
-            sharers -= job.spec.share
-            further -= self._is_full()
-            if further <= 0 and not (sharers and self._has_memory()):
-                break
-        yield from (job for job in self._urgent() if job.id not in looked_at)
-
-    def _urgent(self) -> Iterator[Job]:
-        """Some for whom others may be asked to step aside, however long the line before them."""
-        jobs = self.state.jobs
-        lowest = min((jobs[job].spec.priority for job in self._movable), default=None)
-        if lowest is not None:
-            yield from islice(jobs.above(lowest), URGENT)
-
-    def _is_full(self) -> bool:
-        """Whether nobody in the queue could start, nor be made room for."""
-        self._open = [load for load in self._open if not self._has_no_room(load)]
-        return not self._open
-
-    def _has_memory(self) -> bool:
-        """Whether anyone who does not mind who else computes could start."""
-        usable = (load for load in self.loads.values() if load.healthy and not load.stale)
-        return any(load.memory_left > 0 for load in usable)
-
-    def _has_no_room(self, load: Load) -> bool:
-        if not is_full(load):
-            return False
-        movable = self._movable.intersection(load.charges)
-        return not movable or is_full(load.without(movable))
-
-    def _may_step_aside(self, job: Job) -> bool:
-        state = self.state
-        return is_leaving(job) or (
-            job.spec.priority < state.jobs.top_priority
-            and unasked(job, state.settings, state.now.boot) == ""
-        )
-
-    def _take(self, job: Job) -> None:
-        """Give the job its devices, or say why it waits."""
-        verdicts = judge_all(job, self.loads.values(), self.state.settings)
-        chosen = choose(job.spec, verdicts)
-        if chosen is None:
-            self.blocked.append((job, self._block(job, verdicts)))
-            return
-        for verdict in chosen:
-            verdict.load.take(job.id, verdict.need)
-        self.grants.append((job, chosen))
-
-    def _block(self, job: Job, verdicts: list[Verdict]) -> WaitReason:
-        state = self.state
-        if not verdicts:
-            text = state.problem or "no device that it may use is there"
-            return WaitReason(ReasonCode.NO_DEVICE, text)
-        blocked = [verdict for verdict in verdicts if not verdict.fits]
-        if not blocked:
-            text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
-            return WaitReason(ReasonCode.GPUS, text)
-        reason = _reason(state, job, min(blocked, key=nearness), verdicts)
-        relief = self._relief(job, verdicts)
-        for victim in relief.victims if relief else ():
-            self.wanted.setdefault(victim, []).append(job.id)
-        aside = relief.devices if relief else self._to_drain(job, verdicts)
-        for verdict in verdicts:
-            if verdict.fits or verdict.load.device in aside:
-                verdict.load.keep(job.id, verdict.need)
-        return reason
-
-    def _relief(self, job: Job, verdicts: list[Verdict]) -> Relief | None:
-        if not self._movable:
-            return None
-        state = self.state
-        return relief_for(job, verdicts, state.jobs, self._movable, state.settings, state.now.boot)
-
-    def _to_drain(self, job: Job, verdicts: list[Verdict]) -> tuple[str, ...]:
-        """The devices that others are kept from, beside those on which the job fits already.
-
-        Only the nearest at first; all that a gang needs when it has waited for long, or single
-        jobs could pass it for ever.
-        """
-        blocked = sorted((v for v in verdicts if not v.fits), key=nearness)
-        waited = job.waited + self.state.now.boot - job.since
-        drains = waited >= self.state.settings.queue.drain_after
-        lacking = job.spec.gpus - (len(verdicts) - len(blocked))
-        return tuple(v.load.device for v in blocked[: lacking if drains else 1])
 
 
 def _settle_pauses(state: State, wanted: dict[int, list[int]]) -> None:
@@ -191,18 +47,3 @@ def _waits_for_hellos(state: State) -> bool:
     if state.now.boot >= state.quiet_until:
         state.expected.clear()
     return bool(state.expected)
-
-
-def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) -> WaitReason:
-    code, text = blocking.code, blocked_text(state, blocking)
-    if job.spec.gpus > 1:
-        fitting = sum(verdict.fits for verdict in verdicts)
-        code = ReasonCode.GPUS
-        text = f"{fitting} of the {job.spec.gpus} devices it needs are free; {text}"
-    return WaitReason(
-        code=code or ReasonCode.GPUS,
-        text=text,
-        device=blocking.load.device,
-        missing=blocking.missing,
-        holders=tuple(blocking.load.charges),
-    )

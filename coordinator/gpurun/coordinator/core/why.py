@@ -9,8 +9,8 @@ from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.pausing import is_leaving, unasked_for
 from gpurun.coordinator.core.placement import judge_all, nearness
+from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reasons import reason_of
-from gpurun.coordinator.core.schedule import Plan
 from gpurun.coordinator.core.settings import Limits
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.quantity import format_duration, format_share, format_size
