@@ -111,3 +111,16 @@ def test_those_far_behind_wait_for_those_ahead_and_are_told_how_many() -> None:
     waiting = world.last(m.Waiting, world.launcher(jobs[-1]))
     assert waiting.reason.code is ReasonCode.AHEAD
     assert waiting.ahead == 29
+
+
+def test_a_gang_that_lacks_a_healthy_device_keeps_nobody_from_the_others() -> None:
+    """One of its two is lost, perhaps for good; it starts when that is back."""
+    world = world_of(24 * GIB, 24 * GIB)
+    world.ill.add("GPU-1")
+    world.sample()
+    gang = world.submit(20, 0.5, gpus=2)
+    assert world.state(gang) is JobState.QUEUED
+    single = world.start(20, 0.5)
+    world.ill.clear()
+    world.exit(single)
+    assert world.state(gang) is JobState.STARTING

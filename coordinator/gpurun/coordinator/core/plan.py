@@ -122,6 +122,8 @@ class Plan:
             text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
             return WaitReason(ReasonCode.GPUS, text)
         reason = _reason(state, job, min(blocked, key=nearness), verdicts)
+        if sum(verdict.load.healthy for verdict in verdicts) < job.spec.gpus:
+            return reason  # while a device is lost, its gang keeps nobody from the others
         relief = self._relief(job, verdicts)
         for victim in relief.victims if relief else ():
             self.wanted.setdefault(victim, []).append(job.id)
