@@ -71,3 +71,20 @@ def test_it_leaves_the_memory_that_others_before_it_have_a_claim_to(
         world.submit(0.125, 0.5)
     world.submit(10, 0.5)
     assert admitted(world, world.submit(memory, 0.5, share=True)) is fits
+
+
+def test_what_it_takes_of_what_others_claimed_may_let_another_start() -> None:
+    """The device is not the nearest for the gang any more: who waits behind may have the rest."""
+    world = World(24 * GIB, 16 * GIB, 16 * GIB)
+    world.ill.add("GPU-2")
+    world.sample()
+    leaving = world.start(1, gpus=2, priority=-50)
+    behind = world.submit(priority=-50)
+    sharing = world.submit(priority=-50, share=True, uid=OTHER_USER)
+    world.submit(6, 0.9, gpus=2, priority=50, uid=OTHER_USER)
+    world.say(world.launcher(leaving), m.Exited(job=leaving, attempt=1, code=0))
+    world.ill.clear()
+    world.hidden.add("GPU-0")
+    world.sample()
+    assert admitted(world, sharing)
+    assert admitted(world, behind)

@@ -9,10 +9,16 @@ from gpurun.protocol.job import JobState
 
 
 def schedule(state: State) -> None:
-    """Do one pass: plan it, then carry it out."""
+    """Do one pass; and another where somebody who shares has taken time that others claimed."""
     state.pass_wanted = False
     if _waits_for_hellos(state):
         return
+    while any(job.spec.share for job in _do_pass(state)):
+        continue
+
+
+def _do_pass(state: State) -> list[Job]:
+    """Plan, carry it out, and tell who has started."""
     plan = Plan(state)
     plan.make()
     state.reasons = {job.id: reason for job, reason in plan.blocked}
@@ -21,6 +27,7 @@ def schedule(state: State) -> None:
     state.pass_wanted = False  # grants leave nothing for another pass; who steps aside may
     _settle_pauses(state, plan.wanted)
     telling.tell(state, [job for job, _ in plan.blocked])
+    return [job for job, _ in plan.grants]
 
 
 def _settle_pauses(state: State, wanted: dict[int, list[int]]) -> None:
