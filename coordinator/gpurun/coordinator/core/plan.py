@@ -117,17 +117,17 @@ class Plan:
         if not verdicts:
             text = state.problem or "no device that it may use is there"
             return WaitReason(ReasonCode.NO_DEVICE, text)
-        blocked = [verdict for verdict in verdicts if not verdict.fits]
+        blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
         if not blocked:
             text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
             return WaitReason(ReasonCode.GPUS, text)
-        reason = _reason(state, job, min(blocked, key=nearness), verdicts)
+        reason = _reason(state, job, blocked[0], verdicts)
         if sum(verdict.load.healthy for verdict in verdicts) < job.spec.gpus:
             return reason  # while a device is lost, its gang keeps nobody from the others
         relief = self._relief(job, verdicts)
         for victim in relief.victims if relief else ():
             self.wanted.setdefault(victim, []).append(job.id)
-        aside = relief.devices if relief else self._to_drain(job, verdicts)
+        aside = relief.devices if relief else self._to_drain(job, blocked, len(verdicts))
         for verdict in verdicts:
             if verdict.fits or verdict.load.device in aside:
                 verdict.load.keep(job.id, verdict.need)
@@ -139,16 +139,15 @@ class Plan:
         state = self.state
         return relief_for(job, verdicts, state.jobs, self._movable, state.settings, state.now.boot)
 
-    def _to_drain(self, job: Job, verdicts: list[Verdict]) -> tuple[str, ...]:
+    def _to_drain(self, job: Job, blocked: list[Verdict], devices: int) -> tuple[str, ...]:
         """The devices that others are kept from, beside those on which the job fits already.
 
         Only the nearest at first; all that a gang needs when it has waited for long, or single
         jobs could pass it for ever.
         """
-        blocked = sorted((v for v in verdicts if not v.fits), key=nearness)
         waited = job.waited + self.state.now.boot - job.since
         drains = waited >= self.state.settings.queue.drain_after
-        lacking = job.spec.gpus - (len(verdicts) - len(blocked))
+        lacking = job.spec.gpus - (devices - len(blocked))
         return tuple(v.load.device for v in blocked[: lacking if drains else 1])
 
 
