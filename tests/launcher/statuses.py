@@ -34,6 +34,7 @@ def job(
     devices: tuple[str, ...] = (),
     reason: str = "",
     held: bool = False,
+    incidents: int = 0,
 ) -> s.Job:
     """A running job, or a queued one with a reason."""
     return s.Job(
@@ -61,4 +62,5 @@ def job(
         attempt=1,
         pausable=None,
         progress=None,
+        incidents=incidents,
     )

@@ -77,6 +77,13 @@ def test_status_shows_programs_that_are_not_ours(
     assert "mine.py" not in out
 
 
+def test_status_names_a_job_that_has_outgrown_its_reservation(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    out = ask_status(start, coordinator, shown=status(jobs=(job(3, incidents=1),)))
+    assert out.splitlines()[-1].endswith("train.py  has used more than it reserved")
+
+
 def test_status_with_nothing_says_so(start: Start, coordinator: CoordinatorDouble) -> None:
     out = ask_status(start, coordinator, "--all", shown=status())
     assert out == "no device is seen\n\nno jobs\n"

@@ -97,6 +97,8 @@ def _remark(job: Job) -> str:
         return clean(job.reason.text)
     if job.exit_code is not None:
         return f"exit code {job.exit_code}"
+    if job.incidents:
+        return "has used more than it reserved"
     return clean(job.progress.text) if job.progress else ""
 
 
