@@ -40,7 +40,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
             "max_paused": 3600.0,
             "budget": 0.1,
         },
-        "queue": {"ageing": 300.0, "drain_after": 600.0},
+        "queue": {"ageing": 300.0, "drain_after": 600.0, "max_jobs_per_user": None},
         "monitor": {"interval": 1.0, "window": 10.0},
         "estimate": {"unknown": 0.25, "settle": None},
     }
@@ -65,6 +65,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         [queue]
         ageing = "1min"
         drain_after = "1h"
+        max_jobs_per_user = 100
         [monitor]
         interval = "500ms"
         window = "20s"
@@ -82,7 +83,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
             "max_paused": 5400.0,
             "budget": 0.0,
         },
-        "queue": {"ageing": 60.0, "drain_after": 3600.0},
+        "queue": {"ageing": 60.0, "drain_after": 3600.0, "max_jobs_per_user": 100},
         "monitor": {"interval": 0.5, "window": 20.0},
         "estimate": {"unknown": 0.5, "settle": 7200.0},
     }
@@ -113,6 +114,8 @@ def test_plain_numbers_are_seconds_and_bytes(tmp_path: Path) -> None:
         ("limits.memory = true", "[limits] memory = true: must be a share"),
         ("limits.utilization = '90%'", "[limits] utilization = '90%': must be a share"),
         ("limits.headroom = 'much'", "a size like 6GiB"),
+        ("queue.max_jobs_per_user = 0", "must be a whole number of at least 1"),
+        ("queue.max_jobs_per_user = 1.5", "must be a whole number of at least 1"),
         ("limits.headroom = -1", "must be a size like '512MiB'"),
         ("limits.headroom = 0.5", "must be a size like '512MiB'"),
         ("pause.enabled = 'yes'", "[pause] enabled = 'yes': must be true or false"),

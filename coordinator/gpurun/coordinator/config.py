@@ -100,6 +100,12 @@ def _duration(value: object) -> float:
     return number
 
 
+def _count(value: object) -> int:
+    if (number := _number(value)) is None or number < 1 or number % 1:
+        raise ValueError("must be a whole number of at least 1")
+    return int(number)
+
+
 def _interval(value: object) -> float:
     if (seconds := _duration(value)) < _SHORTEST_INTERVAL:
         raise ValueError(f"must be at least {_SHORTEST_INTERVAL} s, like '1s'")
@@ -137,7 +143,7 @@ _KEYS: dict[str, dict[str, Callable[[object], object]]] = {
         "max_paused": _duration,
         "budget": _portion,
     },
-    "queue": {"ageing": _ageing, "drain_after": _duration},
+    "queue": {"ageing": _ageing, "drain_after": _duration, "max_jobs_per_user": _count},
     "monitor": {"interval": _interval, "window": _duration},
     "estimate": {"unknown": _share, "settle": _settle},
 }

@@ -2,9 +2,10 @@
 
 import msgspec
 import pytest
-from tests.coordinator.core.world import World
+from tests.coordinator.core.world import OTHER_USER, World
 
 from gpurun.coordinator.core.request import obstacle_for_ever
+from gpurun.coordinator.core.settings import Queueing, Settings
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobSpec, JobState
 from gpurun.protocol.quantity import GIB
@@ -79,3 +80,17 @@ def test_memory_of_unknown_size_may_be_enough() -> None:
     device.sample = msgspec.structs.replace(device.sample, total=None)
     assert problem(world, memory=60 * GIB) is None
     assert world.state(world.submit(60, 0.1)) is JobState.QUEUED
+
+
+def test_a_user_has_no_more_jobs_than_the_configuration_says() -> None:
+    """Those that have ended do not count, nor do those of others."""
+    world = World(24 * GIB, settings=Settings(queue=Queueing(max_jobs_per_user=2)))
+    first = world.start(2, 0.1)
+    world.submit(2, 0.1)
+    refused = world.command(m.Submit(uuid="third", spec=JobSpec(command=("x",), cwd="/", name="x")))
+    assert isinstance(refused, m.Problem)
+    assert refused.code == 75
+    assert "you have 2 jobs already, which is [queue] max_jobs_per_user" in refused.text
+    assert world.submit(2, 0.1, uid=OTHER_USER)
+    world.exit(first)
+    assert world.submit(2, 0.1)

@@ -12,6 +12,7 @@ from gpurun.protocol.quantity import LONGEST, MOST_GPUS, format_size
 
 USAGE = 2
 NO_DEVICE = 125
+NOT_ADMITTED = 75
 MOST_ATTEMPTS = 1 << 31
 LONGEST_UUID = 64
 _NO_UUID = re.compile(r"[^0-9a-zA-Z-]")
@@ -28,6 +29,17 @@ def obstacle_for_ever(state: State, message: Submit) -> Problem | None:
     if isinstance(after, str):
         return Problem(text=after, code=USAGE)
     return too_much(state, spec)
+
+
+def one_too_many(state: State, message: Submit, uid: int) -> Problem | None:
+    """`[queue] max_jobs_per_user`: a script in a loop must not fill the queue for all others."""
+    most = state.settings.queue.max_jobs_per_user
+    if most is None or message.held is not None:
+        return None
+    if sum(job.uid == uid for job in state.live()) < most:
+        return None
+    text = f"you have {most} jobs already, which is [queue] max_jobs_per_user; wait for one to end"
+    return Problem(text=text, code=NOT_ADMITTED)
 
 
 def too_much(state: State, spec: JobSpec) -> Problem | None:

@@ -43,6 +43,8 @@ class Queueing(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of waiting that count as much as one step of priority."""
     drain_after: float = 600.0
     """Seconds after which a job that waits for several devices keeps others from all of them."""
+    max_jobs_per_user: int | None = None
+    """Jobs that have not ended which one user may have; None for any number."""
 
 
 class Monitoring(msgspec.Struct, frozen=True, kw_only=True):

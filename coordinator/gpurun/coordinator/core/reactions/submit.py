@@ -7,7 +7,7 @@ from gpurun.coordinator.core.job import Job, Process, Stage
 from gpurun.coordinator.core.lease import grant_message, lapse
 from gpurun.coordinator.core.reactions.authority import attempt_of, may_speak_for
 from gpurun.coordinator.core.reactions.spawn import take_process
-from gpurun.coordinator.core.request import obstacle_for_ever
+from gpurun.coordinator.core.request import obstacle_for_ever, one_too_many
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import Held, JobState
@@ -32,7 +32,7 @@ def on_submit(state: State, event: MessageEvent, message: Submit) -> None:
         state.send(event.peer, Problem(text=f"job {job.id} belongs to {job.user}"))
         return
     if job is None:
-        problem = obstacle_for_ever(state, message)
+        problem = obstacle_for_ever(state, message) or one_too_many(state, message, event.uid)
         if problem is not None:
             state.send(event.peer, problem)
             return
