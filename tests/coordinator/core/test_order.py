@@ -8,9 +8,9 @@ from gpurun.protocol.job import JobState, ReasonCode
 from gpurun.protocol.quantity import GIB
 
 
-def world_of(*devices: int, **queue: float) -> World:
-    pause = Pausing(min_run=0.0)
-    return World(*devices, settings=Settings(queue=Queueing(**queue), pause=pause))
+def world_of(*devices: int, ageing: float = 300.0, drain_after: float = 600.0) -> World:
+    queue, pause = Queueing(ageing=ageing, drain_after=drain_after), Pausing(min_run=0.0)
+    return World(*devices, settings=Settings(queue=queue, pause=pause))
 
 
 def test_waiting_counts_like_priority() -> None:
