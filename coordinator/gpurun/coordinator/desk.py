@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _REFUSED_KEPT = 1000
 """Connections of another protocol that are remembered, so that nothing they say is believed."""
 _FROM_TRAINING = (
-    m.Attach, m.Detach, m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed,
+    m.Attach, m.Detach, m.Capturing, m.Standing, m.Overdue, m.Durable, m.Refused, m.Resumed,
     m.OutOfMemory, m.Cycled,
 )  # fmt: skip
 

@@ -177,6 +177,8 @@ class Attach(Message, frozen=True):
     resting: int = 0
     """The pause request whose checkpoint is durable and for which the training stands still."""
     checkpoint: str = ""
+    standing: int = 0
+    """The pause request for which the training stands with all that it holds."""
 
 
 class Capturing(Message, frozen=True):
@@ -186,6 +188,16 @@ class Capturing(Message, frozen=True):
     attempt: int
     token: str
     request: int
+
+
+class Standing(Message, frozen=True):
+    """At a safe point, inside the deadline: it stands there with all that it holds until GoOn."""
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+    step: int
 
 
 class Overdue(Message, frozen=True):
@@ -271,6 +283,7 @@ class PauseRequest(Message, frozen=True):
     request: int
     deadline: float
     how: str
+    """stand or exit."""
 
 
 class GoOn(Message, frozen=True):
@@ -402,7 +415,7 @@ class Problem(Message, frozen=True):
 
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
-    | Attach | Capturing | Overdue | Durable | Refused | Resumed | Detach
+    | Attach | Capturing | Standing | Overdue | Durable | Refused | Resumed | Detach
     | OutOfMemory | Cycled
     | AskStatus | AskWhy | AskEstimate | AskDoctor | Pause | Resume | Cancel | Adjust | Drain
     | SimulateLoad

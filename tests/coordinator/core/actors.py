@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.coordinator.core.world import OTHER_USER, USER, World
 
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Job, Way
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState, ProgramId
 from gpurun.protocol.quantity import GIB
@@ -13,7 +13,7 @@ PICK = st.integers(0, 1000)
 DEVICES = (24 * GIB, 16 * GIB, 16 * GIB)
 WORDS = (
     m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
-    m.Capturing, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
+    m.Capturing, m.Standing, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
 )  # fmt: skip
 PROGRAMS = [
     None,
@@ -62,6 +62,10 @@ class Actors(RuleBasedStateMachine):
     def spawn(self, number: int) -> None:
         """A launcher uses its lease; a training that comes back loads its checkpoint."""
         job = self.pick(number, JobState.STARTING, JobState.RESUMING)
+        if job is not None and job.state is JobState.RESUMING and job.process is not None:
+            resumed = m.Resumed(job=job.id, attempt=job.attempt, token="t", step=1)
+            self.say(job, self.world.peer(), resumed)
+            return
         if job is None or job.lease is None or job.lease <= self.world.now:
             return
         resumes = job.state is JobState.RESUMING
@@ -86,16 +90,21 @@ class Actors(RuleBasedStateMachine):
             message = kind(job=job.id, attempt=job.attempt, token="t")
             self.say(job, self.world.peer(), message)
 
-    @rule(number=PICK, pid=st.sampled_from([4711, 4711, 4712]))
-    def attach(self, number: int, pid: int) -> None:
-        """A training loop begins, or a second one in the same job."""
-        if job := self.pick(number, JobState.RUNNING):
-            self.world.attach(job.id, pid)
+    @rule(
+        number=PICK,
+        pid=st.sampled_from([4711, 4711, 4712]),
+        ways=st.sampled_from([("exit",), ("stand", "exit"), ("stand",)]),
+        standing=st.sampled_from([0, 0, 1]),
+    )
+    def attach(self, number: int, pid: int, ways: tuple[str, ...], standing: int) -> None:
+        """A training loop begins, or a second one in the same job, or one comes back."""
+        if job := self.pick(number, JobState.RUNNING, JobState.PAUSED):
+            self.world.attach(job.id, pid, ways, standing)
 
     @rule(number=PICK, code=st.integers(0, 1))
     def exit(self, number: int, code: int) -> None:
         """A job's main process ends."""
-        job = self.pick(number, JobState.RUNNING, JobState.PAUSING)
+        job = self.pick(number, JobState.RUNNING, JobState.PAUSING, JobState.PAUSED)
         if job is not None and job.process is not None:
             self.world.exit(job.id, code)
 
@@ -109,6 +118,9 @@ class Actors(RuleBasedStateMachine):
             return
         request, peer = job.pause.request, self.world.trainer(job.id)
         names = {"job": job.id, "attempt": job.attempt, "token": "t", "request": request}
+        if how in ("durable", "capture") and job.pause.how is Way.STAND:
+            self.say(job, peer, m.Standing(step=1, **names))  # type: ignore[arg-type]
+            return
         if how in ("durable", "capture"):
             self.world.durable(job.id, request)
         if how == "capture":

@@ -61,8 +61,11 @@ def _room_is_kept_until_seen_free(event: Event, before: Job, record: Record) -> 
     """3. A charge ends when a look that began after the end does not show the job."""
     if not before.reservations or record.job.reservations == before.reservations:
         return
-    if record.trigger in (Note.ADJUSTED, Trigger.SHRINK):
+    if record.trigger in (Note.ADJUSTED, Trigger.SHRINK, Trigger.STAND):
         assert record.job.reservations
+        return
+    if before.stands and record.trigger == Trigger.GRANT:
+        assert record.job.reservations == before.stood
         return
     unused = before.lease is not None and before.process is None
     assert record.trigger in GIVEN_BACK or unused, record
@@ -90,11 +93,11 @@ def _only_the_owner_commands(event: Event, before: Job, record: Record) -> None:
 
 
 def _a_pause_loses_nothing(before: Job, job: Job) -> None:
-    """6. Who is asked pauses with a checkpoint, or goes on, or ends as any job may."""
+    """6. Who is asked stands, or pauses with a checkpoint, or goes on, or ends as any job may."""
     if before.state is JobState.PAUSING:
         assert job.state in OUT_OF_A_PAUSE, job
     if job.state is JobState.PAUSED and before.state is not JobState.PAUSED:
-        assert job.checkpoint, job
-        assert job.process is None, job
+        assert bool(job.checkpoint) or job.stands, job
+        assert (job.process is None) is not job.stands, job
     if before.checkpoint and not job.state.ended:
         assert job.checkpoint, "6. the last durable checkpoint counts"

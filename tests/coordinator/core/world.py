@@ -156,10 +156,15 @@ class World:
         self.attach(job)
         return job
 
-    def attach(self, job: int, pid: int = 4711) -> bytes:
+    def attach(
+        self, job: int, pid: int = 4711, ways: tuple[str, ...] = ("exit",), standing: int = 0
+    ) -> bytes:
         peer = self.peer()
         attempt = self.job(job).attempt
-        self.say(peer, m.Attach(job=job, attempt=attempt, token="t", pid=pid, pausable=("exit",)))
+        said = m.Attach(
+            job=job, attempt=attempt, token="t", pid=pid, pausable=ways, standing=standing
+        )
+        self.say(peer, said, uid=self.job(job).uid)
         return peer
 
     def trainer(self, job: int) -> bytes:

@@ -8,7 +8,7 @@ ever on an idle device.
 
 import msgspec
 
-from gpurun.coordinator.core.job import Basis, Job
+from gpurun.coordinator.core.job import Basis, Job, Reservation
 from gpurun.coordinator.core.known import known_memory, known_utilization
 from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.settings import Settings
@@ -58,6 +58,28 @@ def judge(job: Job, load: Load, settings: Settings) -> Verdict:
 
 
 _NONE: tuple[None, float, float] = (None, 0.0, 0.0)
+
+
+def judge_return(job: Job, held: Reservation, load: Load) -> Verdict:
+    """Whether a job that stands on the device may go on: its memory is charged already."""
+    need = Charge(held.memory, held.utilization, owner=job.uid, shares=job.spec.share)
+    alone = load.charges.keys() <= {job.id} and not (load.foreign or load.set_aside)
+    code, missing, shortfall = (not alone and _time_obstacle(job, load, need)) or _NONE
+    return Verdict(
+        load=load,
+        need=need,
+        basis=job.basis,
+        alone=alone,
+        code=code,
+        missing=missing,
+        shortfall=shortfall,
+    )
+
+
+def _time_obstacle(job: Job, load: Load, need: Charge) -> _Obstacle | None:
+    if load.stale:
+        return ReasonCode.STALE, 0.0, 0.0
+    return _utilization_obstacle(job, load, need.utilization)
 
 
 def is_full(load: Load) -> bool:

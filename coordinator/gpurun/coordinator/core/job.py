@@ -38,6 +38,15 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
+class Way(StrEnum):
+    """How a job steps aside; the first that frees enough is taken."""
+
+    STAND = "stand"
+    """It keeps all that it holds and computes nothing."""
+    EXIT = "exit"
+    """Its state is on disk, and it is ended and spawned again."""
+
+
 class PauseOrder(msgspec.Struct, frozen=True):
     """One request to step aside."""
 
@@ -51,6 +60,7 @@ class PauseOrder(msgspec.Struct, frozen=True):
     """A deadline has passed without a safe point."""
     captured: float = 0.0
     """CLOCK_BOOTTIME of the point of no return."""
+    how: Way = Way.EXIT
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +98,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What a lapsed lease had reserved: its launcher may yet turn out to have used it."""
     reservations: tuple[Reservation, ...] = ()
     """Kept until its processes are seen gone, whatever the state."""
+    stood: tuple[Reservation, ...] = ()
+    """What it is charged with again when it goes on from where it stands."""
     granted: int = 0
     """Bytes reserved on each device by the last grant."""
     basis: Basis = Basis.UNKNOWN
@@ -143,6 +155,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """Whether its tree was ended for the pause under way, and is not yet seen gone."""
         order = self.pause
         return self.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is paused with its processes alive and its memory held."""
+        return bool(self.stood)
 
     @property
     def ready(self) -> bool:

@@ -79,9 +79,10 @@ class Load(msgspec.Struct, kw_only=True):
 
     def take(self, job: int, need: Charge) -> None:
         """Charge the device with a job that is admitted."""
+        before = self.charges.get(job)  # of one that goes on from where it stands
         self.charges[job] = need
-        self.charged_memory += need.memory
-        self.charged_utilization += need.utilization
+        self.charged_memory += need.memory - (before.memory if before else 0)
+        self.charged_utilization += need.utilization - (before.utilization if before else 0.0)
         self._measure()
 
     def keep(self, job: int, need: Charge) -> None:
@@ -119,6 +120,18 @@ class Load(msgspec.Struct, kw_only=True):
             free=min(self.total - self.external_memory, self.free + gone),
             window=None,
             stale=False,
+        )
+
+    def standing(self, jobs: frozenset[int]) -> "Load":
+        """The load if these jobs stood still: their time is free again and the window is new."""
+        return msgspec.structs.replace(
+            self,
+            charges={
+                job: msgspec.structs.replace(charge, utilization=0.0) if job in jobs else charge
+                for job, charge in self.charges.items()
+            },
+            set_aside=dict(self.set_aside),
+            window=None,
         )
 
 

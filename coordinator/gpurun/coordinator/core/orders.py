@@ -2,20 +2,21 @@
 
 import msgspec
 
-from gpurun.coordinator.core.job import Job, PauseOrder, Stage
+from gpurun.coordinator.core.job import Job, PauseOrder, Stage, Way
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import GoOn, PauseRequest
 
 
-def ask(state: State, job: Job, waiters: tuple[int, ...] = ()) -> Job:
+def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
     """Ask a running job to step aside: for waiting jobs, or with none for a person."""
     order = PauseOrder(
         request=state.next_request,
         deadline=state.now.boot + state.settings.pause.deadline,
         by_user=not waiters,
         waiters=waiters,
+        how=how,
     )
     state.next_request += 1
     whom = "a person" if not waiters else ", ".join(f"job {waiter}" for waiter in waiters)
@@ -66,5 +67,7 @@ def awaited_by(order: PauseOrder, waiters: tuple[int, ...]) -> PauseOrder:
 
 
 def _say(state: State, job: Job, order: PauseOrder) -> None:
-    message = PauseRequest(job=job.id, request=order.request, deadline=order.deadline, how="exit")
+    message = PauseRequest(
+        job=job.id, request=order.request, deadline=order.deadline, how=order.how
+    )
     state.tell_training(job, message)

@@ -4,7 +4,7 @@ Only a job of strictly lower base priority that said it can; never one that has 
 Each obstacle is a sentence, so that `gpurun why` can show why nobody is asked.
 """
 
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.known import expected_time
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
@@ -36,14 +36,25 @@ def can_exit(job: Job) -> str:
     return ""
 
 
+def ways(job: Job) -> tuple[Way, ...]:
+    """How the job can step aside, what costs it least first."""
+    told = job.spec.pause
+    if told == "never" or len(job.trainings) > 1:
+        return ()
+    able = (way for way in Way if way in (job.pausable or ()) and told in ("auto", way))
+    return tuple(way for way in able if way is not Way.EXIT or not can_exit(job))
+
+
 def unasked(job: Job, settings: Settings, now: float) -> str:
     """Why the scheduler asks this job for nobody; empty where it may ask it."""
     if not settings.pause.enabled:
         return "[pause] enabled is false: only people may pause"
     if job.state is not JobState.RUNNING or is_leaving(job) or job.cancelling:
         return f"it is {job.state}"
-    if why := can_exit(job) or job.unpausable:
-        return why
+    if not ways(job):
+        return can_exit(job) or f"--pause {job.spec.pause} is not what its SDK offers"
+    if job.unpausable:
+        return job.unpausable
     rest = 0.0 if job.returned is None else job.returned + settings.pause.min_run - now
     if rest > 0:
         return f"it has just come back and runs undisturbed for another {format_duration(rest)}"
@@ -62,8 +73,10 @@ def is_leaving(job: Job) -> bool:
     return job.state is JobState.PAUSING or job.left is not None
 
 
-def cost(job: Job) -> float:
+def cost(job: Job, way: Way = Way.EXIT) -> float:
     """Seconds of its work that a pause takes from a job: to save, to release and to resume."""
+    if way is Way.STAND:
+        return 0.0
     if job.leaving_cost is None or job.return_cost is None:
         return FIRST_COST
     return job.leaving_cost + job.return_cost

@@ -9,8 +9,10 @@ in vain.
 from collections.abc import Iterator
 from itertools import islice
 
-from gpurun.coordinator.core.admission import Verdict, is_full
-from gpurun.coordinator.core.job import Job
+import msgspec
+
+from gpurun.coordinator.core.admission import Verdict, is_full, judge_return
+from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.needs import with_need
@@ -40,6 +42,10 @@ class Plan:
         """Who was looked at and waits, first in line first."""
         self.wanted: dict[int, list[int]] = {}
         """Jobs to pause, each with the waiting jobs that want it."""
+        self.ways: dict[int, Way] = {}
+        """How each of them is to step aside."""
+        self.returns: list[Job] = []
+        """Jobs that go on from where they stand."""
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
         self._movable = frozenset(
@@ -61,13 +67,15 @@ class Plan:
         yield from deviceless
         further, looked_at = FURTHER, {job.id for job in deviceless}
         sharers = state.jobs.sharers
+        standers = sum(job.stands and job.ready for job in state.jobs.active())
         for job in in_order(state.jobs, state.settings.pause, state.now.boot):
             if job.id not in looked_at:
                 looked_at.add(job.id)
                 yield job
             sharers -= job.spec.share
+            standers -= job.stands
             further -= self._is_full()
-            if further <= 0 and not (sharers and self._has_memory()):
+            if further <= 0 and not standers and not (sharers and self._has_memory()):
                 break
         yield from (job for job in self._urgent() if job.id not in looked_at)
 
@@ -103,6 +111,9 @@ class Plan:
 
     def _take(self, job: Job) -> None:
         """Give the job its devices, or say why it waits."""
+        if job.stands:
+            self._take_up(job)
+            return
         verdicts = judge_all(job, self.loads.values(), self.state.settings)
         chosen = choose(job.spec, verdicts)
         if chosen is None:
@@ -111,6 +122,22 @@ class Plan:
         for verdict in chosen:
             verdict.load.take(job.id, verdict.need)
         self.grants.append((job, chosen))
+
+    def _take_up(self, job: Job) -> None:
+        """Let a job go on where it stands, or set aside the time that it lacks."""
+        here = [(held, self.loads[held.device]) for held in job.stood if held.device in self.loads]
+        verdicts = [judge_return(job, held, load) for held, load in here]
+        blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
+        for verdict in verdicts:
+            if blocked:
+                need = msgspec.structs.replace(verdict.need, memory=0)  # that is charged already
+                verdict.load.keep(job.id, need)
+            else:
+                verdict.load.take(job.id, verdict.need)
+        if blocked:
+            self.blocked.append((job, _reason(self.state, job, blocked[0], verdicts)))
+        elif job.left is None:
+            self.returns.append(job)
 
     def _block(self, job: Job, verdicts: list[Verdict]) -> WaitReason:
         state = self.state
@@ -125,8 +152,10 @@ class Plan:
         if sum(verdict.load.healthy for verdict in verdicts) < job.spec.gpus:
             return reason  # while a device is lost, its gang keeps nobody from the others
         relief = self._relief(job, verdicts)
-        for victim in relief.victims if relief else ():
+        for victim, way in relief.victims.items() if relief else ():
             self.wanted.setdefault(victim, []).append(job.id)
+            if self.ways.get(victim) is not Way.EXIT:
+                self.ways[victim] = way
         aside = relief.devices if relief else self._to_drain(job, blocked, len(verdicts))
         for verdict in verdicts:
             if verdict.fits or verdict.load.device in aside:

@@ -10,21 +10,22 @@ import msgspec
 
 from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.forecast import wait_on
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.ledger import Charge, Load
-from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for
+from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for, ways
 from gpurun.coordinator.core.settings import Settings
 
 
 class Relief(msgspec.Struct, frozen=True):
-    """The jobs whose leaving would let the blocked one start, and where."""
+    """The jobs whose stepping aside would let the blocked one start, each in its way, and where."""
 
-    victims: frozenset[int]
+    victims: Mapping[int, Way]
     devices: tuple[str, ...]
 
 
-_NOBODY: frozenset[int] = frozenset()
-_Option = tuple[int, float, int, int, str, frozenset[int]]
+_WAYS = tuple(Way)
+Victims = dict[int, Way]
+_Option = tuple[int, float, int, int, str, Victims]
 """On one device: highest priority and whole cost of who must be asked anew, number of victims,
 index, UUID, victims. The smaller is the better."""
 
@@ -51,15 +52,18 @@ def relief_for(
         here = [jobs[job] for job in load.charges if job in movable]
         if here:
             load = _claimed_now(load, blocked, jobs)
-        victims = _NOBODY if verdict.fits else _victims_on(blocked, load, here, settings, now)
+        victims = {} if verdict.fits else _victims_on(blocked, load, here, settings, now)
         if victims and _over_sooner(blocked, load, victims, jobs, settings, now):
             victims = None
         if victims is not None:
             options.append(_option(load, victims, jobs))
     if len(options) < max(1, blocked.spec.gpus):
         return None
-    chosen = sorted(options)[: blocked.spec.gpus]
-    return Relief(_NOBODY.union(*(o[-1] for o in chosen)), tuple(o[-2] for o in chosen))
+    chosen = sorted(options, key=lambda option: option[:4])[: blocked.spec.gpus]
+    in_ways = [item for option in chosen for item in option[-1].items()]
+    # Who need only stand on one device and must exit on another exits.
+    in_ways.sort(key=lambda item: _WAYS.index(item[1]))
+    return Relief(dict(in_ways), tuple(option[-2] for option in chosen))
 
 
 def _claimed_now(load: Load, blocked: Job, jobs: Mapping[int, Job]) -> Load:
@@ -83,51 +87,77 @@ def _is_lower(job: int, than: Job, jobs: Mapping[int, Job]) -> bool:
     return job in jobs and jobs[job].spec.priority < than.spec.priority
 
 
-def _option(load: Load, victims: frozenset[int], jobs: Mapping[int, Job]) -> _Option:
-    fresh = [job for victim in victims if not is_leaving(job := jobs[victim])]
-    highest = max((job.spec.priority for job in fresh), default=-101)
-    return highest, sum(map(cost, fresh)), len(victims), load.index, load.device, victims
+def _option(load: Load, victims: Victims, jobs: Mapping[int, Job]) -> _Option:
+    highest = max((job.spec.priority for job, _ in _fresh(victims, jobs)), default=-101)
+    return highest, _cost(victims, jobs), len(victims), load.index, load.device, victims
+
+
+def _fresh(victims: Victims, jobs: Mapping[int, Job]) -> list[tuple[Job, Way]]:
+    """Those that must be asked anew."""
+    return [(jobs[job], way) for job, way in victims.items() if not is_leaving(jobs[job])]
+
+
+def _cost(victims: Victims, jobs: Mapping[int, Job]) -> float:
+    return sum(cost(job, way) for job, way in _fresh(victims, jobs))
 
 
 def _victims_on(
     blocked: Job, load: Load, here: list[Job], settings: Settings, now: float
-) -> frozenset[int] | None:
-    """The least set of jobs on one device without which the blocked one would fit."""
-    leaving = [job.id for job in here if is_leaving(job)]
+) -> Victims | None:
+    """Those on one device that must step aside, all in the way that costs least and is enough."""
+    leaving = {job.id: _way_of(job) for job in here if is_leaving(job)}
     askable = [job for job in here if unasked_for(job, blocked, settings, now) == ""]
     if not leaving and not askable:
         return None
-    askable.sort(key=lambda job: (job.spec.priority, cost(job), -job.id))
-    gone: list[int] = leaving
+    for way in _WAYS:
+        able = [job for job in askable if way in ways(job)]
+        able.sort(key=lambda job: (job.spec.priority, cost(job, way), -job.id))
+        found = _least(blocked, load, leaving, [(job.id, way) for job in able], settings)
+        if found is not None:
+            return found
+    return None
+
+
+def _way_of(job: Job) -> Way:
+    """Of one that is leaving: who has ended frees everything."""
+    return job.pause.how if job.pause is not None and job.left is None else Way.EXIT
+
+
+def _least(
+    blocked: Job, load: Load, leaving: Victims, able: list[tuple[int, Way]], settings: Settings
+) -> Victims | None:
+    """The fewest of those that are leaving, and of these, without which the blocked one fits."""
+    gone = dict(leaving)
     if not _fits(blocked, load, gone, settings):
-        for job in askable:
-            gone = [*gone, job.id]
+        for job, way in able:
+            gone[job] = way
             if _fits(blocked, load, gone, settings):
                 break
         else:
             return None
-    for job_id in list(gone):
-        fewer = [other for other in gone if other != job_id]
+    for job in list(gone):
+        fewer = {other: way for other, way in gone.items() if other != job}
         if _fits(blocked, load, fewer, settings):
             gone = fewer
-    return frozenset(gone)
+    return gone
 
 
 def _over_sooner(
     blocked: Job,
     load: Load,
-    victims: frozenset[int],
+    victims: Victims,
     jobs: Mapping[int, Job],
     settings: Settings,
     now: float,
 ) -> bool:
     """Whether the room comes by itself in less time than the pauses cost."""
-    fresh = [job for victim in victims if not is_leaving(job := jobs[victim])]
-    if not fresh:
+    if not _fresh(victims, jobs):
         return False
     wait = wait_on(load, blocked, jobs, settings, now)
-    return wait is not None and wait <= sum(map(cost, fresh))
+    return wait is not None and wait <= _cost(victims, jobs)
 
 
-def _fits(blocked: Job, load: Load, gone: list[int], settings: Settings) -> bool:
-    return judge(blocked, load.without(frozenset(gone)), settings).fits
+def _fits(blocked: Job, load: Load, gone: Victims, settings: Settings) -> bool:
+    left = load.without(frozenset(job for job, way in gone.items() if way is Way.EXIT))
+    standing = frozenset(job for job, way in gone.items() if way is Way.STAND)
+    return judge(blocked, left.standing(standing) if standing else left, settings).fits

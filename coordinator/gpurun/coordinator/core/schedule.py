@@ -4,6 +4,7 @@ from gpurun.coordinator.core import orders, telling
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
 from gpurun.coordinator.core.plan import Plan
+from gpurun.coordinator.core.reactions.stand import go_on
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import JobState
 
@@ -24,19 +25,21 @@ def _do_pass(state: State) -> list[Job]:
     state.reasons = {job.id: reason for job, reason in plan.blocked}
     for job, chosen in plan.grants:
         grant(state, job, chosen)
+    for job in plan.returns:
+        go_on(state, job)
     state.pass_wanted = False  # grants leave nothing for another pass; who steps aside may
-    _settle_pauses(state, plan.wanted)
+    _settle_pauses(state, plan)
     telling.tell(state, [job for job, _ in plan.blocked])
     return [job for job, _ in plan.grants]
 
 
-def _settle_pauses(state: State, wanted: dict[int, list[int]]) -> None:
+def _settle_pauses(state: State, plan: Plan) -> None:
     """Ask whom this pass wants; renew or withdraw what earlier passes asked."""
     for job in state.jobs.active():
-        waiters = tuple(wanted.get(job.id, ()))
+        waiters = tuple(plan.wanted.get(job.id, ()))
         order = job.pause
         if job.state is JobState.RUNNING and waiters and job.left is None:
-            orders.ask(state, job, waiters)
+            orders.ask(state, job, plan.ways[job.id], waiters)
         elif order is not None and order.stage is Stage.ASKED:
             _keep_or_withdraw(state, job, order, waiters)
 

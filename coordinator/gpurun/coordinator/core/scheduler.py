@@ -27,6 +27,7 @@ from gpurun.coordinator.core.reactions import (
     resume,
     sample,
     spawn,
+    stand,
     submit,
     train,
 )
@@ -44,6 +45,7 @@ MESSAGES: dict[type[messages.Message], Callable[[State, MessageEvent, Any], None
     messages.Attach: attach.on_attach,
     messages.Detach: attach.on_detach,
     messages.Capturing: train.on_capturing,
+    messages.Standing: stand.on_standing,
     messages.Overdue: train.on_overdue,
     messages.Durable: train.on_durable,
     messages.Refused: train.on_refused,

@@ -21,6 +21,7 @@ class Trigger(StrEnum):
     REFUSED = "pause refused"
     WITHDRAW = "pause withdrawn"
     DURABLE = "durable"
+    STAND = "stands"
     TREE_ENDED = "tree ended"
     RELEASED = "released"
     RESUME = "resume asked"
@@ -90,6 +91,7 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.PAUSING, Trigger.REFUSED): S.RUNNING,
     (S.PAUSING, Trigger.WITHDRAW): S.RUNNING,
     (S.PAUSING, Trigger.DURABLE): S.PAUSING,
+    (S.PAUSING, Trigger.STAND): S.PAUSED,
     (S.PAUSING, Trigger.TREE_ENDED): S.PAUSING,
     (S.PAUSING, Trigger.RELEASED): S.PAUSED,
     (S.PAUSING, Trigger.RESUME): S.PAUSING,
@@ -100,7 +102,8 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.PAUSED, Trigger.GRANT): S.RESUMING,
     (S.PAUSED, Trigger.PAUSE): S.PAUSED,
     (S.PAUSED, Trigger.RESUME): S.PAUSED,
-    (S.PAUSED, Trigger.END_CANCELLED): S.CANCELLED,
+    (S.PAUSED, Trigger.CANCEL): S.PAUSED,
+    **_ends(S.PAUSED),
     (S.PAUSED, Trigger.LAUNCHER_LOST): S.LOST,
     (S.PAUSED, Trigger.RESTART): S.PAUSED,
     (S.RESUMING, Trigger.OUTGREW): S.RESUMING,

@@ -4,8 +4,10 @@ from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, Stage
 from gpurun.coordinator.core.reactions.authority import attempt_of
+from gpurun.coordinator.core.reactions.stand import come_to_stand, go_on
 from gpurun.coordinator.core.reactions.train import rest
 from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import Attach, Detach, GoOn, Problem
 
@@ -45,6 +47,9 @@ def on_detach(state: State, event: MessageEvent, message: Detach) -> None:
 
 def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> None:
     """Bring both sides to the same view of a pause under way."""
+    if job.stands or message.standing:
+        _catch_up_standing(state, event, job, message.standing)
+        return
     order = orders.order_of(job, message.resting) if message.resting else None
     if order is not None:
         rest(state, job, message.resting, message.checkpoint, "said again")
@@ -52,6 +57,18 @@ def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> N
         state.send(event.peer, GoOn(job=job.id, request=message.resting))
     elif job.state is JobState.PAUSING and job.pause and job.pause.stage is not Stage.ENDED:
         orders.ask_again(state, job, job.pause)
+
+
+def _catch_up_standing(state: State, event: MessageEvent, job: Job, standing: int) -> None:
+    """It stands here and trains there, or the other way round, or both agree."""
+    order = orders.order_of(job, standing)
+    if order is not None:
+        come_to_stand(state, job, order, "said again")
+    elif job.stands and not standing:
+        job = go_on(state, job)  # it saw no coordinator for long, and trains
+        state.move(job, Trigger.RESUMED, "by itself", pause=None)
+    elif standing and not job.stands:
+        state.send(event.peer, GoOn(job=job.id, request=standing))
 
 
 def _take_back(state: State, job: Job, reason: str) -> None:

@@ -46,6 +46,9 @@ def lose(state: State, job: Job, detail: str) -> None:
 
 def live_on(state: State, job: Job) -> None:
     """Without a launcher there is no pause by exit: a training that was asked goes on."""
+    if job.stands:
+        state.update(job, launcher=None)
+        return
     if job.pause is not None and job.state is JobState.PAUSING:
         message = GoOn(job=job.id, request=job.pause.request)
         state.tell_training(job, message)

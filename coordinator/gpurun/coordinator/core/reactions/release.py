@@ -52,6 +52,11 @@ def _paused(state: State, job: Job) -> None:
         left=None,
         leaving_cost=state.now.boot - captured,
     )
+    tell_paused(state, job)
+
+
+def tell_paused(state: State, job: Job) -> None:
+    """Tell its launcher, and who waits for the pause."""
     state.send(state.launchers.get(job.id), Paused(job=job.id, text=pause_text(state, job)))
     for peer in state.asked_to_pause.pop(job.id, ()):
         text = f"{job.label} is paused; gpurun resume {job.id} lets it go on"

@@ -4,8 +4,8 @@ import msgspec
 
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, Stage
-from gpurun.coordinator.core.pausing import DAY
+from gpurun.coordinator.core.job import Job, Stage, Way
+from gpurun.coordinator.core.pausing import DAY, ways
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
@@ -71,14 +71,20 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
         "pause": None,
         "returned": returned,
         "lease": None,
-        "return_cost": state.now.boot - job.since,
+        "return_cost": _return_cost(state, job),
         "away": _away(state, job),
     }
     asked = state.asked_to_pause.pop(job.id, [])
     job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
     if asked:
-        orders.ask(state, job)
+        orders.ask(state, job, (ways(job) or (Way.EXIT,))[-1])
         state.asked_to_pause[job.id] = asked
+
+
+def _return_cost(state: State, job: Job) -> float | None:
+    """Seconds since the grant, of a pause by exit; one that stood was there."""
+    exited = job.pause is None or job.pause.how is Way.EXIT
+    return state.now.boot - job.since if exited else job.return_cost
 
 
 def _away(state: State, job: Job) -> tuple[tuple[float, float], ...]:

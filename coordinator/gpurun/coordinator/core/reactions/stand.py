@@ -1,0 +1,53 @@
+"""Standing: a job steps aside where it is, with all that it holds, and goes on from there."""
+
+import msgspec
+
+from gpurun.coordinator.core import orders
+from gpurun.coordinator.core.events import MessageEvent
+from gpurun.coordinator.core.job import Job, PauseOrder, Stage, Way
+from gpurun.coordinator.core.reactions.authority import attempt_of
+from gpurun.coordinator.core.reactions.release import tell_paused
+from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.messages import GoOn, Standing
+
+
+def on_standing(state: State, event: MessageEvent, message: Standing) -> None:
+    """The training computes nothing more; its time is free, its memory is not."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.state.ended:
+        return
+    order = orders.order_of(job, message.request)
+    if order is None or order.how is not Way.STAND:
+        state.send(event.peer, GoOn(job=job.id, request=message.request))
+    else:
+        come_to_stand(state, job, order, f"at step {message.step}")
+
+
+def come_to_stand(state: State, job: Job, order: PauseOrder, detail: str) -> None:
+    """It is paused from here on."""
+    order = msgspec.structs.replace(order, stage=Stage.ENDED, captured=state.now.boot)
+    still = tuple(msgspec.structs.replace(held, utilization=0.0) for held in job.reservations)
+    state.forget_windows(job)
+    job = state.move(
+        job,
+        Trigger.STAND,
+        detail,
+        pause=order,
+        pauses=job.pauses + 1,
+        stood=job.reservations,
+        reservations=still,
+    )
+    state.look()
+    tell_paused(state, job)
+
+
+def go_on(state: State, job: Job) -> Job:
+    """There is time for it again: it says Resumed when it does."""
+    request = job.pause.request if job.pause is not None else 0
+    job = state.move(
+        job, Trigger.GRANT, "goes on where it stands", reservations=job.stood, stood=()
+    )
+    state.forget_windows(job)
+    state.tell_training(job, GoOn(job=job.id, request=request))
+    return job
