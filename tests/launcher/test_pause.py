@@ -155,3 +155,23 @@ def descendants(pid: int) -> list[int]:
     for parent in found:
         found += [child.pid for child in everything if child.parent == parent]
     return found[1:]
+
+
+def test_a_job_that_stands_still_says_for_whom(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """It runs all the while: nothing is spawned again."""
+    command = start("sh", "-c", "read line; echo $line", stdin=-1)
+    coordinator.admit()
+    coordinator.expect(Spawned)
+    coordinator.send(Paused(job=1, text="for job 2 (x) (time: about 0:10); it goes on by itself"))
+    assert command.stdin
+    command.stdin.write("on\n")
+    command.stdin.close()
+    command.stdin = None
+    coordinator.end()
+    code, out, err = ended(command)
+    assert (code, out) == (0, "on\n")
+    assert (
+        "gpurun: job 1 stands still for job 2 (x) (time: about 0:10); it goes on by itself" in err
+    )

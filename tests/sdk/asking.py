@@ -11,14 +11,18 @@ Hook = Callable[[int], None]
 
 
 def asks_before(
-    step: int, coordinator: Coordinator, links: list[Link], seconds: float = 60
+    step: int,
+    coordinator: Coordinator,
+    links: list[Link],
+    seconds: float = 60,
+    how: str = "exit",
 ) -> Hook:
     """A hook that has the request for a pause arrive before this step, but for the first."""
 
     def hook(now: int) -> None:
         if now == step - 1:
             wait_until(lambda: links[-1].welcomed, "the welcome")
-            coordinator.pause(step + 1, seconds)
+            coordinator.pause(step + 1, seconds, how)
             wait_until(lambda: links[-1].request is not None, "the request")
 
     return hook

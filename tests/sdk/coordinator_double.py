@@ -73,9 +73,9 @@ class Coordinator:
         """Send what may be no message."""
         self._outbox.append(frame)
 
-    def pause(self, request: int, seconds: float = 60.0) -> None:
+    def pause(self, request: int, seconds: float = 60.0, how: str = "exit") -> None:
         """Ask for a pause, to be begun within so many seconds."""
-        self.say(m.PauseRequest(job=JOB, request=request, deadline=now() + seconds, how="exit"))
+        self.say(m.PauseRequest(job=JOB, request=request, deadline=now() + seconds, how=how))
 
     def on(self, kind: type[M], answer: Callable[[M], m.Message | None]) -> None:
         """Answer each message of this kind."""

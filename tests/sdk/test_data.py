@@ -214,17 +214,18 @@ class Streaming(Tiny):
         self.streams = [sdk.batches(DataLoader(Stream()))]
 
 
-def test_a_training_on_a_stream_says_that_it_cannot_be_paused(
+def test_a_training_on_a_stream_says_that_it_cannot_exit(
     coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Attach offers nothing, and one line names the data."""
+    """Attach offers to stand, and one line names the data."""
 
     def hook(step: int) -> None:
         if step == 1:
             coordinator.wait_for(m.Attach)
 
     sdk.run(Streaming, {"before_step": hook}, steps=2)
-    assert coordinator.wait_for(m.Attach).pausable == ()
+    assert coordinator.wait_for(m.Attach).pausable == ("stand",)
     assert capsys.readouterr().err.splitlines() == [
-        "gpurun: this training cannot be paused: the data of streams[0] cannot return to its place"
+        "gpurun: this training can stand still, but not exit: "
+        "the data of streams[0] cannot return to its place"
     ]

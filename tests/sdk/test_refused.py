@@ -161,16 +161,16 @@ def test_a_ring_of_lists_is_named(folder: str) -> None:
 def test_attributes_that_cannot_be_read_only_forbid_the_pause(
     coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Preparing for a pause never ends a training: one line, and Attach offers nothing."""
+    """Preparing for a pause never ends a training: one line, and Attach offers no exit."""
 
     def hook(_: int) -> None:
         coordinator.wait_for(m.Attach)
 
     result = sdk.run(Secretive, {"before_step": hook}, steps=STEPS)
     assert result.trainable.losses == sdk.run(Tiny, steps=STEPS).trainable.losses
-    assert coordinator.wait_for(m.Attach).pausable == ()
+    assert coordinator.wait_for(m.Attach).pausable == ("stand",)
     assert capsys.readouterr().err.splitlines() == [
-        "gpurun: this training cannot be paused: its attributes cannot be read "
+        "gpurun: this training can stand still, but not exit: its attributes cannot be read "
         "(RuntimeError: no state_dict yet)"
     ]
 

@@ -15,7 +15,15 @@ from gpurun.launcher.inbox import Event
 from gpurun.launcher.launch import Launch
 from gpurun.launcher.signals import STOPS, Signal
 from gpurun.launcher.tree import send_signal
-from gpurun.protocol.messages import EndTree, Exited, Grant, Problem, Spawned, Terminate
+from gpurun.protocol.messages import (
+    EndTree,
+    Exited,
+    Grant,
+    Paused,
+    Problem,
+    Spawned,
+    Terminate,
+)
 
 DEATH_DEADLINE = 10.0
 """Seconds for killed processes to be gone; one that hangs in a driver call may take longer."""
@@ -73,6 +81,8 @@ class Watch:
                 self._on_signal(event)
             case EndTree(attempt=self._spawned.attempt):
                 self._on_end_tree(event)
+            case Paused(text=text) if text:
+                self._launch.say(f"job {event.job} stands still {text}")
             case Terminate():
                 self._on_terminate(event)
             case Grant(attempt=self._spawned.attempt):

@@ -98,7 +98,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     time: float | None = None
     """Seconds it will take, as told; for the pause decision only."""
     pause: str = "auto"
-    """auto, exit or never."""
+    """auto, stand, exit or never."""
     only: tuple[str, ...] | None = None
     """The caller's own CUDA_VISIBLE_DEVICES: indices or UUIDs it restricts the job to."""
     on: tuple[str, ...] | None = None

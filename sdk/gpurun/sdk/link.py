@@ -34,7 +34,9 @@ class Link:
         self.withdrawn = 0
         """The request that the coordinator took back last."""
         self.resting: m.Durable | None = None
-        """What the training stands still for; said again on each connection."""
+        """What the training stands still for, saved; said again on each connection."""
+        self.standing: m.Standing | None = None
+        """The same for one that keeps all that it has."""
         self.welcomed = False
         """Whether a coordinator has answered, now or before."""
         self.dead_since: float | None = None
@@ -110,7 +112,7 @@ class Link:
         """Say all that is known now; what an earlier coordinator has missed is out of date."""
         with self.changed:
             self._outbox.clear()
-            resting = self.resting
+            resting, standing = self.resting, self.standing
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
         connection.send(
             m.Attach(
@@ -119,6 +121,7 @@ class Link:
                 pausable=self._pausable,
                 resting=resting.request if resting else 0,
                 checkpoint=resting.checkpoint if resting else "",
+                standing=standing.request if standing else 0,
             )
         )
         if self._resumed is not None:

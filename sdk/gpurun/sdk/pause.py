@@ -1,7 +1,8 @@
-"""A pause by exit, in the training thread, between two steps.
+"""A pause, in the training thread, between two steps.
 
-Deadline passed: say Overdue and train on. Otherwise: Capturing, write the checkpoint, Durable,
-and stand still. The process never ends by itself, so that no line behind the training runs:
+Deadline passed: say Overdue and train on. Asked to stand: Standing, and stand still with all that
+there is until told to go on. Asked to exit: Capturing, write the checkpoint, Durable, and stand
+still. The process never ends by itself, so that no line behind the training runs:
 whoever ends the tree does so from the top. A withdrawn request, or a coordinator that stays
 dead, lets the training go on as if it had never been asked.
 """
@@ -31,6 +32,9 @@ def step_aside(link: Link, trainable: Trainable, session: Session, step: int) ->
     if time.clock_gettime(time.CLOCK_BOOTTIME) > request.deadline:
         link.send(m.Overdue(**answer))
         return
+    if request.how == "stand":
+        _stand(link, m.Standing(**answer, step=step))
+        return
     link.send(m.Capturing(**answer))
     began = time.monotonic()
     try:
@@ -44,6 +48,23 @@ def step_aside(link: Link, trainable: Trainable, session: Session, step: int) ->
         link.send(m.Refused(**answer, text=type(error).__name__))
         raise
     _rest(link, _durable(answer, written, step, time.monotonic() - began))
+
+
+def _stand(link: Link, standing: m.Standing) -> None:
+    """Keep everything and compute nothing until told to go on, or until GRACE is over."""
+    with link.changed:
+        if link.withdrawn == standing.request:
+            return
+        link.standing = standing
+        link.send(standing)
+        while link.withdrawn != standing.request and (left := _time_left(link)) != 0:
+            if link.request is not None:  # asked again: the answer was lost, or its number
+                standing = replace(standing, request=link.request.request)
+                link.request, link.standing = None, standing
+                link.send(standing)
+            link.changed.wait(left)
+        link.standing = None
+    link.send(m.Resumed(**link.fields(), step=standing.step))
 
 
 def _durable(answer: dict[str, object], written: Written, step: int, seconds: float) -> m.Durable:

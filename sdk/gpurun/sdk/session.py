@@ -63,9 +63,9 @@ def _ways_to_pause(trainable: Trainable) -> tuple[str, ...]:
     except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
         obstacle = f"its attributes cannot be read ({type(error).__name__}: {error})"
     if obstacle:
-        say(f"this training cannot be paused: {obstacle}")
-        return ()
-    return ("exit",)
+        say(f"this training can stand still, but not exit: {obstacle}")
+        return ("stand",)
+    return ("stand", "exit")
 
 
 def _obstacle(trainable: Trainable) -> str:

@@ -53,9 +53,9 @@ from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PR
 )
 @option(
     "--pause",
-    type=click.Choice(["auto", "exit", "never"]),
+    type=click.Choice(["auto", "stand", "exit", "never"]),
     default="auto",
-    metavar="auto|exit|never",
+    metavar="auto|stand|exit|never",
     help="How it may be asked to step aside (default auto).",
 )
 @option(
