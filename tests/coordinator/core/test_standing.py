@@ -4,6 +4,7 @@ import pytest
 from tests.coordinator.core.world import OTHER_USER, World
 
 from gpurun.coordinator.core.job import Way
+from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState, ReasonCode
 from gpurun.protocol.quantity import GIB
@@ -234,3 +235,13 @@ def test_another_users_task_takes_it_from_the_budget(world: World) -> None:
     resumed(world, training)
     ((began, ended),) = world.job(training).away
     assert ended - began == pytest.approx(60.0)
+
+
+def test_why_shows_that_it_lacks_time_only(world: World) -> None:
+    training = train(world, 16, 0.8)
+    light = world.submit(4, 0.5, priority=50)
+    stand(world, training)
+    world.spawn(light)
+    lines = why_text(world.scheduler.state, world.job(training)).splitlines()
+    assert "    memory: it stands there and holds what it needs" in lines
+    assert lines[3].endswith("+ this job 80 % = 130 % > 90 %")

@@ -111,10 +111,10 @@ class Plan:
 
     def _take(self, job: Job) -> None:
         """Give the job its devices, or say why it waits."""
+        verdicts = self.verdicts(job)
         if job.stands:
-            self._take_up(job)
+            self._take_up(job, verdicts)
             return
-        verdicts = judge_all(job, self.loads.values(), self.state.settings)
         chosen = choose(job.spec, verdicts)
         if chosen is None:
             self.blocked.append((job, self._block(job, verdicts)))
@@ -123,10 +123,15 @@ class Plan:
             verdict.load.take(job.id, verdict.need)
         self.grants.append((job, chosen))
 
-    def _take_up(self, job: Job) -> None:
+    def verdicts(self, job: Job) -> list[Verdict]:
+        """The sum on each device that the job may use; for one that stands, where it does."""
+        if not job.stands:
+            return judge_all(job, self.loads.values(), self.state.settings)
+        here = ((held, self.loads[held.device]) for held in job.stood if held.device in self.loads)
+        return [judge_return(job, held, load) for held, load in here]
+
+    def _take_up(self, job: Job, verdicts: list[Verdict]) -> None:
         """Let a job go on where it stands, or set aside the time that it lacks."""
-        here = [(held, self.loads[held.device]) for held in job.stood if held.device in self.loads]
-        verdicts = [judge_return(job, held, load) for held, load in here]
         blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
         for verdict in verdicts:
             if blocked:

@@ -8,7 +8,7 @@ from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.pausing import is_leaving, unasked_for
-from gpurun.coordinator.core.placement import judge_all, nearness
+from gpurun.coordinator.core.placement import nearness
 from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.settings import Limits
@@ -28,7 +28,7 @@ def why_text(state: State, job: Job) -> str:
     plan.make(until=job)
     lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
     job = with_need(state, job)
-    verdicts = judge_all(job, plan.loads.values(), state.settings)
+    verdicts = plan.verdicts(job)
     for verdict in verdicts:
         lines += _sum(job, verdict, state.settings.limits)
     return "\n".join([*lines, *_way_out(state, job, verdicts)])
@@ -74,16 +74,17 @@ def _sum(job: Job, verdict: Verdict, limits: Limits) -> list[str]:
     load, need = verdict.load, verdict.need
     result = "fits" if verdict.fits else f"does not fit ({verdict.code})"
     head = f"  GPU {load.index} ({load.name}): {result}"
-    if verdict.alone:
+    if verdict.alone and not job.stands:
         free, needed = format_size(load.free), format_size(need.memory)
         return [head, f"    alone on it: needs {needed} of {free} free, whatever the caps"]
     return [
         head,
-        _memory_line(load, need.memory, limits),
+        _KEPT if job.stands else _memory_line(load, need.memory, limits),
         _SHARED if may_share(job, load) else _time_line(load, need.utilization, limits),
     ]
 
 
+_KEPT = "    memory: it stands there and holds what it needs"
 _SHARED = "    utilization: does not hold it back here (--share)"
 
 
