@@ -74,7 +74,8 @@ def test_a_job_that_runs_out_of_memory_hears_what_to_ask_for(machine: Machine) -
         "job 2 ended: out of memory: peak 2.0 GiB of 2.0 GiB reserved, 10.0 GiB needed; "
         "next time ask for --mem 10.5GiB"
     ) in done.stderr
-    assert machine.story(2)[-1]["detail"] == "exit code 1, out of memory"
+    (failed,) = (line for line in machine.story(2) if line["cause"] == "failed")
+    assert failed["detail"] == "exit code 1, out of memory"
 
 
 def test_retry_oom_runs_it_again_once_it_fits(machine: Machine) -> None:
