@@ -3,6 +3,7 @@
 import pytest
 from tests.coordinator.core.world import OTHER_USER, World
 
+from gpurun.coordinator.core.job import Basis
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB
@@ -94,3 +95,32 @@ def test_another_user_changes_nothing(world: World) -> None:
     answer = world.command(m.Adjust(job=str(running), priority=-50), uid=OTHER_USER)
     assert isinstance(answer, m.Problem)
     assert world.job(running).spec.priority == 0
+
+
+def test_only_the_figure_that_was_told_changes(world: World) -> None:
+    """Memory that nobody told stays unknown, and may be learned and shrink."""
+    running = world.start()
+    before = world.job(running)
+    adjust(world, running, utilization=0.2)
+    after = world.job(running)
+    assert after.basis is before.basis is Basis.UNKNOWN
+    assert after.reservations[0].memory == before.reservations[0].memory
+    assert after.reservations[0].utilization == 0.2
+
+
+def test_nobody_grows_on_an_old_sample(world: World) -> None:
+    running = world.start(6, 0.3)
+    world.now += 60.0
+    answer = adjust(world, running, memory=8 * GIB)
+    assert isinstance(answer, m.Problem)
+    assert "its device is not seen now" in answer.text
+    assert isinstance(adjust(world, running, priority=7), m.Done)
+
+
+def test_nobody_grows_into_room_that_is_set_aside(world: World) -> None:
+    """It is for who has waited for it."""
+    running = world.start(6, 0.3)
+    world.start(6, 0.3)
+    waiting = world.submit(9, 0.4)
+    assert world.state(waiting) is JobState.QUEUED
+    assert isinstance(adjust(world, running, memory=8 * GIB), m.Problem)

@@ -93,3 +93,29 @@ def test_one_that_is_submitted_afterwards_is_not_held(world: World) -> None:
     for job in batch(world, 3):
         fail(world, job)
     assert world.state(submit(world)) is JobState.STARTING
+
+
+def test_the_kernels_word_of_an_end_lets_no_fourth_one_start(world: World) -> None:
+    """It comes before the launcher's, which alone knows the exit code."""
+    jobs = batch(world)
+    for job in jobs[:2]:
+        fail(world, job)
+    world.spawn(jobs[2])
+    world.end_of_process(jobs[2])
+    world.gone.add(jobs[2])
+    world.sample()
+    assert not world.job(jobs[2]).charged
+    assert world.state(jobs[3]) is JobState.QUEUED
+    world.say(world.launcher(jobs[2]), m.Exited(job=jobs[2], attempt=1, code=1))
+    assert [world.job(job).held for job in jobs[3:]] == [True, True]
+
+
+def test_a_launcher_that_does_not_tell_holds_nobody_for_long(world: World) -> None:
+    jobs = batch(world)
+    for job in jobs[:2]:
+        fail(world, job)
+    world.spawn(jobs[2])
+    world.end_of_process(jobs[2])
+    world.gone.add(jobs[2])
+    world.advance(3.0)
+    assert world.state(jobs[3]) is JobState.STARTING

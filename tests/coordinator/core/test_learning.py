@@ -325,3 +325,25 @@ def test_a_run_that_failed_says_nothing_of_the_time() -> None:
     world.advance(1000.0)
     world.submit(12, 0.5, priority=50, uid=OTHER_USER, program=TRAIN)
     assert world.state(training) is JobState.RUNNING
+
+
+def test_who_was_told_too_little_hears_what_to_tell() -> None:
+    """To say the same again would be unsafe again."""
+    world = World(24 * GIB)
+    job = world.start(2, 0.2, program=TRAIN)
+    world.use(job, 6, looks=3)
+    world.exit(job)
+    assert said(world, job) == (
+        "peak 6.0 GiB of 2.0 GiB reserved as told; "
+        "that was too little: next time ask for --mem 6.3GiB"
+    )
+
+
+def test_an_estimate_promises_no_more_than_a_device_has() -> None:
+    world = World(24 * GIB)
+    run(world, 20, program=batch(8))
+    run(world, 23, program=batch(10))
+    spec = JobSpec(command=("x",), cwd="/", name="x", program=batch(40))
+    found = estimated(world.scheduler.state, USER, spec)
+    assert found.memory == 24 * GIB
+    assert "24.0 GiB" in estimate_text(world.scheduler.state, USER, spec)

@@ -187,3 +187,53 @@ def test_why_says_that_utilisation_does_not_count_for_one_that_shares() -> None:
     world.start(20, 0.9)
     waiting = world.submit(12, 0.5, share=True)
     assert "    utilization: does not hold it back here (--share)" in why(world, waiting)
+
+
+def test_why_of_a_job_that_needs_no_device_shows_no_sum() -> None:
+    world = world_of(24 * GIB)
+    first = world.start(2, 0.1)
+    waiting = world.submit(gpus=0, after=(str(first),))
+    assert why(world, waiting) == [
+        f"job {waiting} (job2.py) is queued: starts when job {first} (job1.py) has finished"
+    ]
+
+
+def test_why_says_that_a_device_takes_nobody_beside_who_has_outgrown() -> None:
+    """The sum would say otherwise."""
+    world = world_of(24 * GIB)
+    holder = world.start(2, 0.1)
+    world.use(holder, 6)
+    waiting = world.submit(1, 0.1)
+    assert (
+        f"    takes nobody: job {holder} uses more than was reserved, "
+        "and nobody knows how much more"
+    ) in why(world, waiting)
+    assert why(world, holder)[1].endswith(", uses 6.0 GiB and is charged for that")
+
+
+def test_why_says_that_an_end_comes_sooner_than_a_pause_pays() -> None:
+    world = world_of(24 * GIB)
+    training = world.train(20, 0.5, time=100.0)
+    world.advance(95.0)
+    waiting = world.submit(12, 0.5, priority=50)
+    assert (f"  job {training} (job1.py) ends in about 0:05: sooner than a pause pays") in why(
+        world, waiting
+    )
+
+
+def test_why_names_those_ahead_for_whom_room_is_set_aside() -> None:
+    """Their times may be known: when they have what they need is not."""
+    world = world_of(24 * GIB)
+    world.start(20, 0.5, time=12.0)
+    ahead, waiting = (world.submit(20, 0.5, time=12.0) for _ in range(2))
+    assert why(world, waiting)[-1] == (
+        f"  room is set aside for jobs ahead of it ({ahead}): its start is not known"
+    )
+
+
+def test_why_promises_nothing_of_other_peoples_programs() -> None:
+    world = world_of(24 * GIB)
+    world.external["GPU-0"] = (20 * GIB, 0.5)
+    world.sample()
+    waiting = world.submit(12, 0.3)
+    assert why(world, waiting)[-1] == "  no job of ours is in its way: its start is not known"

@@ -18,8 +18,19 @@ def end_text(state: State, job: Job) -> str:
     if job.oom:
         return f"out of memory: {text}{_over(job)}; {_after_oom(state, job)}"
     if job.basis is Basis.TOLD:
-        return f"{text} as told; the same next time"
+        return f"{text} as told; {_told_again(job, peak or 0)}"
     return f"{text}; {_next_time(state, job, peak)}"
+
+
+def _told_again(job: Job, peak: int) -> str:
+    if peak <= job.granted:
+        return "the same next time"
+    return f"that was too little: next time ask for --mem {option(_enough(peak))}"
+
+
+def _enough(peak: int) -> int:
+    """The peak and a twentieth."""
+    return peak * 21 // 20
 
 
 def _over(job: Job) -> str:
@@ -45,10 +56,10 @@ def _next_time(state: State, job: Job, peak: int | None) -> str:
 
 
 def _advice(job: Job, peak: int | None) -> str:
-    """What to tell next time: the peak and a twentieth."""
+    """What to tell next time."""
     if not peak:
         return ""
-    enough = peak * 21 // 20
+    enough = _enough(peak)
     if _tenths(enough) >= job.granted:
         return ""
     return f"; --mem {option(enough)} would leave room for others"

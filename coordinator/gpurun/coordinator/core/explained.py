@@ -1,5 +1,7 @@
 """`gpurun estimate`: what a job would reserve, and on what grounds, in one sentence."""
 
+import msgspec
+
 from gpurun.coordinator.core.estimator.guess import Basis, Guess
 from gpurun.coordinator.core.needs import need_of
 from gpurun.coordinator.core.state import State
@@ -11,7 +13,7 @@ from gpurun.protocol.quantity import format_share, format_size
 def estimated(state: State, uid: int, spec: JobSpec) -> status.Estimates:
     """The figures for a job of this user's."""
     need = need_of(state, uid, spec, state.charged())
-    memory = _told(_told_memory(state, spec)) or _learned(need.memory)
+    memory = _told(_told_memory(state, spec)) or _learned(_offered(state, need.memory))
     share = _told(spec.utilization) or _learned(need.utilization)
     return status.Estimates(
         memory=None if memory.high is None else int(memory.high),
@@ -26,8 +28,16 @@ def estimated(state: State, uid: int, spec: JobSpec) -> status.Estimates:
 def estimate_text(state: State, uid: int, spec: JobSpec) -> str:
     """The same as a sentence."""
     need = need_of(state, uid, spec, state.charged())
-    memory = _memory_text(_told_memory(state, spec), need.memory)
+    memory = _memory_text(_told_memory(state, spec), _offered(state, need.memory))
     return f"{spec.name}: {memory}; {_share_text(spec.utilization, need.utilization)}"
+
+
+def _offered(state: State, guess: Guess | None) -> Guess | None:
+    """No more is reserved than a device has."""
+    totals = [device.sample.total or 0 for device in state.devices.values()]
+    if guess is None or guess.high <= (most := max(totals, default=0)):
+        return guess
+    return msgspec.structs.replace(guess, low=min(guess.low, most), high=float(most))
 
 
 def _told_memory(state: State, spec: JobSpec) -> int | None:

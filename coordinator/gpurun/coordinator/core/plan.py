@@ -11,6 +11,7 @@ from itertools import islice
 
 import msgspec
 
+from gpurun.coordinator.core import failures
 from gpurun.coordinator.core.admission import Verdict, is_full, judge_return
 from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.ledger import Load
@@ -46,6 +47,7 @@ class Plan:
         """How each of them is to step aside."""
         self.returns: list[Job] = []
         """Jobs that go on from where they stand."""
+        self._unclear = failures.unclear(state)
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
         self._movable = frozenset(
@@ -57,8 +59,11 @@ class Plan:
         for job in self._line():
             if until is not None and job.id == until.id:
                 return
-            if own_reason(self.state, job) is None:
+            if own_reason(self.state, job) is None and not self._is_unclear(job):
                 self._take(with_need(self.state, job))
+
+    def _is_unclear(self, job: Job) -> bool:
+        return bool(self._unclear) and failures.work_of(job) in self._unclear
 
     def _line(self) -> Iterator[Job]:
         """The queue in order while there is any room, also for the last that needs only memory."""

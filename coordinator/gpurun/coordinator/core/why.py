@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from gpurun.coordinator.core.admission import EPSILON, Verdict, may_share
 from gpurun.coordinator.core.forecast import remaining, wait_on
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.needs import with_need
-from gpurun.coordinator.core.pausing import is_leaving, unasked_for
+from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for, ways
 from gpurun.coordinator.core.placement import nearness
 from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reasons import reason_of
@@ -24,9 +24,11 @@ def why_text(state: State, job: Job) -> str:
     if not job.state.waits:
         return "\n".join([f"{job.label} is {job.state}", *_holdings(state, job)])
     reason = reason_of(state, job)
+    lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
+    if job.spec.gpus == 0:
+        return lines[0]
     plan = Plan(state)
     plan.make(until=job)
-    lines = [f"{job.label} is {job.state}: {reason.text if reason else 'its turn is next'}"]
     job = with_need(state, job)
     verdicts = plan.verdicts(job)
     for verdict in verdicts:
@@ -48,7 +50,17 @@ def _way_out(state: State, job: Job, verdicts: list[Verdict]) -> Iterable[str]:
     if len(known) >= lacking:
         yield f"  expected to start in about {format_duration(known[lacking - 1])}"
     else:
-        yield "  nothing says when there will be room (--time would), so its start is not known"
+        yield f"  {_why_unknown(blocked)}: its start is not known"
+
+
+def _why_unknown(blocked: list[Verdict]) -> str:
+    """What stands in the way of a forecast."""
+    ahead = sorted({job for verdict in blocked for job in verdict.load.set_aside})
+    if ahead:
+        return f"room is set aside for jobs ahead of it ({', '.join(map(str, ahead))})"
+    if not any(verdict.load.charges for verdict in blocked):
+        return "no job of ours is in its way"
+    return "nothing says when there will be room (--time would)"
 
 
 def _will_leave(state: State, holder: Job, job: Job) -> str:
@@ -56,6 +68,8 @@ def _will_leave(state: State, holder: Job, job: Job) -> str:
     if is_leaving(holder):
         return f"{holder.label} is about to make room"
     left = remaining(holder, now)
+    if left is not None and left <= cost(holder, (ways(holder) or (Way.EXIT,))[0]):
+        return f"{holder.label} ends in about {format_duration(left)}: sooner than a pause pays"
     until = "" if left is None else f", and ends in about {format_duration(left)}"
     if why := unasked_for(holder, job, state.settings, now):
         return f"{holder.label} is not asked to step aside: {why}{until}"
@@ -67,7 +81,10 @@ def _holdings(state: State, job: Job) -> Iterable[str]:
         device = state.devices.get(held.device)
         sample = device.sample if device else None
         place = f"GPU {sample.index} ({sample.name})" if sample else held.device
-        yield f"  holds {format_size(held.memory)} and {format_share(held.utilization)} of {place}"
+        used = (device.observed(job.id) if device else None) or 0
+        over = f", uses {format_size(used)} and is charged for that" if used > held.memory else ""
+        share = format_share(held.utilization)
+        yield f"  holds {format_size(held.memory)} and {share} of {place}{over}"
 
 
 def _sum(job: Job, verdict: Verdict, limits: Limits) -> list[str]:
@@ -77,11 +94,25 @@ def _sum(job: Job, verdict: Verdict, limits: Limits) -> list[str]:
     if verdict.alone and not job.stands:
         free, needed = format_size(load.free), format_size(need.memory)
         return [head, f"    alone on it: needs {needed} of {free} free, whatever the caps"]
+    if refuses := _refusal(load):
+        return [head, f"    {refuses}"]
     return [
         head,
         _KEPT if job.stands else _memory_line(load, need.memory, limits),
         _SHARED if may_share(job, load) else _time_line(load, need.utilization, limits),
     ]
+
+
+def _refusal(load: Load) -> str:
+    """Why the device takes nobody, whatever the sum."""
+    if not load.healthy:
+        return f"takes nobody: {load.health}"
+    if load.stale:
+        return "takes nobody: it has not been seen lately"
+    if load.outgrown:
+        names = ", ".join(f"job {job}" for job in load.outgrown)
+        return f"takes nobody: {names} uses more than was reserved, and nobody knows how much more"
+    return ""
 
 
 _KEPT = "    memory: it stands there and holds what it needs"

@@ -5,7 +5,9 @@ import msgspec
 from gpurun.coordinator.core.admission import judge
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Basis, Job, Reservation
-from gpurun.coordinator.core.loads import loads_of
+from gpurun.coordinator.core.known import told_memory
+from gpurun.coordinator.core.ledger import Load
+from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reactions.authority import named
 from gpurun.coordinator.core.request import malformed, too_much
 from gpurun.coordinator.core.state import State
@@ -31,19 +33,20 @@ def on_adjust(state: State, event: MessageEvent, message: Adjust) -> None:
     if problem := too_much(state, spec):
         state.send(event.peer, problem)
         return
-    reserved = _reserved(state, job, spec)
+    reserved = _reserved(state, job, spec, message)
     if isinstance(reserved, str):
         _refuse(state, event, f"{job.label} cannot grow now: {reserved}", 1)
         return
-    _adjust(state, job, spec, reserved)
+    _adjust(state, job, spec, reserved, memory=_tells_memory(message))
     state.send(event.peer, Done(job=job.id, text=f"{job.label}: {_said(message)}"))
 
 
-def _adjust(state: State, job: Job, spec: JobSpec, reserved: tuple[Reservation, ...]) -> None:
-    changes: dict[str, object] = {}
-    if reserved != job.reservations:
-        granted = max(held.memory for held in reserved)
-        changes = {"reservations": reserved, "granted": granted, "basis": Basis.TOLD}
+def _adjust(
+    state: State, job: Job, spec: JobSpec, reserved: tuple[Reservation, ...], *, memory: bool
+) -> None:
+    changes: dict[str, object] = {"reservations": reserved}
+    if memory and reserved:
+        changes |= {"granted": max(held.memory for held in reserved), "basis": Basis.TOLD}
     state.update(job, Note.ADJUSTED, "by a person", spec=spec, **changes)
     state.untold.add(job.id)
     state.pass_wanted = True
@@ -60,27 +63,47 @@ def _changed(spec: JobSpec, message: Adjust) -> JobSpec:
     return msgspec.structs.replace(spec, **told)
 
 
-def _reserved(state: State, job: Job, spec: JobSpec) -> tuple[Reservation, ...] | str:
-    """What the job holds with the new figures, or why there is no room for that."""
-    if not job.charged or job.state.waits or _need(spec) == _need(job.spec):
+def _reserved(
+    state: State, job: Job, spec: JobSpec, message: Adjust
+) -> tuple[Reservation, ...] | str:
+    """What the job holds with the figures that were told, or why there is no room for that."""
+    if not job.charged or job.state.waits or not (_tells_memory(message) or message.utilization):
         return job.reservations
-    changed = msgspec.structs.replace(job, spec=spec)
-    loads, held = loads_of(state), []
+    plan = Plan(state)
+    plan.make()
+    held = []
     for before in job.reservations:
-        load = loads.get(before.device)
-        if load is None:
-            return "its device is not there"
-        verdict = judge(changed, load.without(frozenset({job.id})), state.settings)
-        need = verdict.need
-        grows = need.memory > before.memory or need.utilization > before.utilization
+        load = plan.loads.get(before.device)
+        if load is None or load.stale or not load.healthy:
+            return "its device is not seen now"
+        after = _after(before, spec, message, load)
+        grows = after.memory > before.memory or after.utilization > before.utilization
+        verdict = judge(_wishing(job, after), load.without(frozenset({job.id})), state.settings)
         if grows and not verdict.fits:
             return blocked_text(state, verdict)
-        held.append(Reservation(before.device, need.memory, need.utilization))
+        held.append(after)
     return tuple(held)
 
 
-def _need(spec: JobSpec) -> tuple[object, ...]:
-    return spec.memory, spec.memory_share, spec.utilization
+def _tells_memory(message: Adjust) -> bool:
+    return message.memory is not None or message.memory_share is not None
+
+
+def _after(before: Reservation, spec: JobSpec, message: Adjust, load: Load) -> Reservation:
+    """Only what was told changes."""
+    if _tells_memory(message):
+        memory = told_memory(spec, load) or before.memory
+        before = msgspec.structs.replace(before, memory=memory)
+    if message.utilization is not None:
+        most = min(message.utilization, load.limits.utilization)
+        before = msgspec.structs.replace(before, utilization=most)
+    return before
+
+
+def _wishing(job: Job, held: Reservation) -> Job:
+    """The job as if it asked for just this."""
+    figures = {"memory": held.memory, "memory_share": None, "utilization": held.utilization}
+    return msgspec.structs.replace(job, spec=msgspec.structs.replace(job.spec, **figures))
 
 
 def _said(message: Adjust) -> str:
