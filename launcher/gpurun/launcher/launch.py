@@ -66,6 +66,7 @@ class Launch:
         spec = self.order.spec
         if spec.memory or spec.memory_share or spec.program is None:
             spec = msgspec.structs.replace(spec, memory=self.ask_for, memory_share=None)
+        spec = msgspec.structs.replace(spec, retry_of=self.job)
         self.order = msgspec.structs.replace(self.order, uuid=str(uuid4()), spec=spec)
         self.job, self.held, self.end, self.ask_for = 0, None, None, 0
         self.inbox.send(Submit(uuid=self.order.uuid, spec=spec))

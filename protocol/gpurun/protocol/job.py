@@ -111,6 +111,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """None from who cannot say: such a job is never recognised."""
     retry_oom: bool = False
     """Whether it is to run again, with more, after it ran out of memory."""
+    retry_of: int = 0
+    """The job that ran out of memory and is run again with this one; 0 for any other."""
     no_respawn: str = ""
     """Why the command cannot be run again from its first line; empty when it can."""
     pid: int = 0

@@ -1,7 +1,7 @@
 """`--after`: a job starts when others have finished with 0, and is cancelled when one has not."""
 
 import pytest
-from tests.coordinator.core.world import World
+from tests.coordinator.core.world import OTHER_USER, World
 
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobSpec, JobState, ReasonCode
@@ -86,3 +86,44 @@ def test_a_restart_forgets_no_dependence(world: World) -> None:
     assert world.job(second).after == (first,)
     world.say(world.peer(), m.Exited(job=first, attempt=1, code=1))
     assert world.state(second) is JobState.CANCELLED
+
+
+def out_of_memory(world: World) -> tuple[int, int]:
+    """A job that is to be run again with more memory, and one that waits for it."""
+    first = world.start(2, 0.1, retry_oom=True)
+    second = world.submit(2, 0.1, after=(str(first),))
+    peer, needed = world.launcher(first), 8 * GIB
+    world.say(peer, m.OutOfMemory(job=first, attempt=1, token="t", needed=needed))
+    world.exit(first, code=1)
+    assert world.job(first).oom
+    return first, second
+
+
+def test_who_waits_for_a_job_that_is_run_again_waits_for_its_retry(world: World) -> None:
+    """`--retry-oom`: it has not finished yet, and may."""
+    first, second = out_of_memory(world)
+    retry = world.start(9, 0.1, retry_of=first)
+    assert world.job(second).after == (retry,)
+    world.exit(retry)
+    assert world.state(second) is JobState.STARTING
+
+
+def test_where_no_retry_comes_nobody_waits_for_it_for_ever(world: World) -> None:
+    """Its launcher was killed, perhaps."""
+    _, second = out_of_memory(world)
+    assert world.state(second) is JobState.QUEUED
+    world.advance(11.0)
+    assert world.state(second) is JobState.CANCELLED
+
+
+def test_a_restart_in_between_changes_nothing_of_that(world: World) -> None:
+    first, second = out_of_memory(world)
+    world.restart()
+    retry = world.submit(9, 0.1, retry_of=first)
+    assert world.job(second).after == (retry,)
+
+
+def test_nobody_takes_the_place_of_another_users_job(world: World) -> None:
+    first, second = out_of_memory(world)
+    world.submit(9, 0.1, retry_of=first, uid=OTHER_USER)
+    assert world.job(second).after == (first,)

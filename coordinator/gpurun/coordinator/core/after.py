@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.oom import try_next
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Note, Trigger
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import Ended
+
+RETRY_WITHIN = 10.0
+"""Seconds in which a launcher brings the retry of a job that ran out of memory."""
 
 
 def awaited(state: State, references: Iterable[str]) -> tuple[int, ...] | str:
@@ -31,8 +35,45 @@ def settle(state: State, ended: Job) -> None:
             rest = tuple(number for number in job.after if number != ended.id)
             state.update(job, Note.AFTER, ended.label, after=rest)
             state.pass_wanted = True
+        elif _comes_again(state, ended):
+            state.retries[ended.id] = state.now.boot + RETRY_WITHIN
         else:
             _cancel(state, job, f"{ended.label} has {_how(ended)}, and it was to start after")
+
+
+def hand_over(state: State, retry: Job) -> None:
+    """Who waits for a job that ran out of memory waits for its retry."""
+    if state.retries.pop(retry.spec.retry_of, None) is None:
+        return
+    for job in state.jobs.dependents(retry.spec.retry_of):
+        after = tuple(retry.id if n == retry.spec.retry_of else n for n in job.after)
+        state.update(job, Note.AFTER, f"{retry.label} runs it again", after=after)
+
+
+def expect_retries(state: State) -> None:
+    """After a restart: jobs may wait for one that has ended and was to be run again."""
+    awaited_by_some = {number for job in state.live() for number in job.after}
+    for number in awaited_by_some & state.ended.keys():
+        state.retries[number] = state.now.boot + RETRY_WITHIN
+
+
+def give_up(state: State) -> None:
+    """No retry has come: those that wait for one never start."""
+    for number, until in list(state.retries.items()):
+        if state.now.boot >= until:
+            del state.retries[number]
+            for job in state.jobs.dependents(number):
+                _cancel(state, job, f"job {number} has failed, and was not run again")
+
+
+def _comes_again(state: State, ended: Job) -> bool:
+    """Whether its launcher is about to run it again, with more memory."""
+    return (
+        ended.spec.retry_oom
+        and ended.launcher is not None
+        and not ended.spec.no_respawn
+        and try_next(state, ended) > 0
+    )
 
 
 def _how(ended: Job) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gpurun.coordinator.core import ends, lease, schedule, wake
+from gpurun.coordinator.core import after, ends, lease, schedule, wake
 from gpurun.coordinator.core.effects import Effect
 from gpurun.coordinator.core.events import (
     Event,
@@ -103,4 +103,5 @@ def _react(state: State, event: Event) -> None:
         case TimerEvent():
             state.timed = state.now.boot
             lease.lapse_leases(state)
+            after.give_up(state)
             state.pass_wanted = True

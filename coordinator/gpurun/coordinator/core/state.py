@@ -66,6 +66,8 @@ class State:
         """Commands that wait until a job is paused."""
         self.ends: list[Job] = []
         """Jobs that the event under way has ended, and whose dependents have not heard of it."""
+        self.retries: dict[int, float] = {}
+        """CLOCK_BOOTTIME until which the retry of a job that some wait for may come."""
         self.failures: dict[Work, tuple[int, ...]] = {}
         """Jobs of each program that have failed at their start, one after the other."""
         self.drained = False

@@ -10,6 +10,7 @@ def wake_at(state: State) -> float | None:
     """The next instant (CLOCK_BOOTTIME) at which time alone changes something."""
     pause = state.settings.pause
     instants = [state.quiet_until] if state.expected else []
+    instants += state.retries.values()
     active = state.jobs.active()
     for job in active:
         if job.state is JobState.PAUSED:

@@ -1,5 +1,6 @@
 """Restart: the state is what the store says; who was lost meanwhile is found out at once."""
 
+from gpurun.coordinator.core.after import expect_retries
 from gpurun.coordinator.core.effects import WatchJob, WatchLauncher
 from gpurun.coordinator.core.events import RestartEvent
 from gpurun.coordinator.core.job import Job, Process
@@ -20,6 +21,7 @@ def on_restart(state: State, event: RestartEvent) -> None:
         _remember(state, job)
     for job in list(state.live()):
         _find(state, job, event)
+    expect_retries(state)
     state.look()
     state.quiet_until = state.now.boot + HELLO_TIME
 

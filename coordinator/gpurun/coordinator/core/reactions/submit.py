@@ -1,6 +1,6 @@
 """Submit, AskAgain and Leave: a launcher brings a job, asks anew, or gives up waiting."""
 
-from gpurun.coordinator.core.after import awaited
+from gpurun.coordinator.core.after import awaited, hand_over
 from gpurun.coordinator.core.effects import WatchLauncher
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, Process, Stage
@@ -37,6 +37,8 @@ def on_submit(state: State, event: MessageEvent, message: Submit) -> None:
             state.send(event.peer, problem)
             return
         job = _new(state, event, message)
+        if _is_own(state, event, message.spec.retry_of):
+            hand_over(state, job)
     state.send(event.peer, Accepted(job=job.id))
     if job.state.ended:
         state.send(event.peer, Ended(job=job.id))
@@ -68,6 +70,12 @@ def on_leave(state: State, event: MessageEvent, message: Leave) -> None:
         left = state.now.boot
         state.move(job, Trigger.END_CANCELLED, "left the queue", reservations=kept, left=left)
         state.look()
+
+
+def _is_own(state: State, event: MessageEvent, number: int) -> bool:
+    """Whether the job that is to be run again is the sender's."""
+    before = state.find(number)
+    return before is not None and before.uid == event.uid
 
 
 def _new(state: State, event: MessageEvent, message: Submit) -> Job:
