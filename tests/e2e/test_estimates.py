@@ -90,6 +90,21 @@ def test_retry_oom_runs_it_again_once_it_fits(machine: Machine) -> None:
     assert (last["state"], last["request"]["memory"]) == ("finished", int(10.5 * GIB))
 
 
+def test_who_comes_after_a_job_that_is_run_again_comes_after_its_retry(machine: Machine) -> None:
+    script = f"until [ -e {machine.folder}/go ]; do sleep 0.1; done; {' '.join(LOAD)} --mem=10GiB"
+    machine.start_gated()
+    job = machine.start("--retry-oom", "--mem=2GiB", "--util=10", "--", "sh", "-c", script)
+    machine.wait_until(lambda: machine.state_of(2) == "running", alive=[job])
+    after = machine.start("--after=2", "--gpus=0", "--", "echo", "after")
+    machine.wait_until(lambda: after.says("starts when job 2 (sh) has finished"), alive=[after])
+    machine.write_script("go", "")
+    machine.wait_until(lambda: machine.state_of(4) == "queued", alive=[job, after])
+    machine.open_gate()
+    assert job.end() == 0, job.said
+    assert after.end() == 0, after.said
+    assert after.out == ["after"]
+
+
 def test_retry_oom_ends_where_no_device_has_more(machine: Machine) -> None:
     done = machine.run("--retry-oom", "--util=10", "--", *LOAD, "--mem=30GiB")
     assert done.returncode == 1

@@ -49,7 +49,8 @@ def test_retry_oom_submits_another_job_with_what_to_ask_for(
     assert ended(command)[0] == 0
     assert (first.spec.memory, second.spec.memory) == (4 * GIB, 5 * GIB)
     assert first.uuid != second.uuid
-    assert first.spec == msgspec.structs.replace(second.spec, memory=4 * GIB)
+    assert (first.spec.retry_of, second.spec.retry_of) == (0, 1)
+    assert first.spec == msgspec.structs.replace(second.spec, memory=4 * GIB, retry_of=0)
     left = [names for _, _, names in os.walk(environment["GPURUN_STATE_DIR"]) if names]
     assert left == [], "no folder of either job is left full"
 
