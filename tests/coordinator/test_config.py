@@ -141,3 +141,10 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(config.ConfigError, match="is not TOML"):
         config.load(str(tmp_path / "config.toml"))
+
+
+def test_a_file_that_somebody_named_must_be_there(tmp_path: Path) -> None:
+    """A typing error in its name is not to be found out from the defaults."""
+    path = str(tmp_path / "none.toml")
+    with pytest.raises(config.ConfigError, match="is not there; write it, or unset GPURUN_CONFIG"):
+        config.load(path, named=True)

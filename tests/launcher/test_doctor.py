@@ -30,6 +30,7 @@ def doctor(start: Start, folder: str, environment: dict[str, str]) -> Doctor:
 
     def examine(says: str = HEALTHY_PYTHON, **changes: str) -> tuple[int, list[str]]:
         sim = {"GPURUN_DEVICES": "sim:24GiB", "GPURUN_CONFIG": f"{folder}/config.toml"}
+        Path(folder, "config.toml").touch()
         found = environment | sim | python(folder, says) | changes
         code, out, err = ended(start("doctor", env=found))
         assert err == ""
@@ -128,6 +129,29 @@ def test_a_folder_that_is_a_file_is_a_problem(doctor: Doctor, folder: str) -> No
     (line,) = problems(lines)
     assert code == 1
     assert "set GPURUN_STATE_DIR to another folder" in line
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_a_problem(doctor: Doctor) -> None:
+    """Whatever its permissions say: root may write anywhere, but not in /proc."""
+    code, lines = doctor(GPURUN_STATE_DIR="/proc/gpurun")
+    (line,) = problems(lines)
+    assert code == 1
+    assert "/proc cannot be written" in line
+
+
+def test_the_configuration_is_read_though_a_coordinator_runs(
+    start: Start, folder: str, environment: dict[str, str], coordinator: CoordinatorDouble
+) -> None:
+    """The next one would not start."""
+    Path(folder, "config.toml").write_text("[limits]\nmemroy = 1\n", encoding="utf-8")
+    config = {"GPURUN_CONFIG": f"{folder}/config.toml"}
+    command = start("doctor", env=environment | python(folder, HEALTHY_PYTHON) | config)
+    coordinator.expect(AskDoctor)
+    coordinator.send(DoctorReply(findings=()))
+    code, out, _ = ended(command)
+    (line,) = problems(out.splitlines())
+    assert code == 1
+    assert "did you mean memory?" in line
 
 
 def test_a_device_file_that_is_closed_is_a_problem(

@@ -59,7 +59,7 @@ def _options() -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ, os.getuid(), os.uname().nodename, os.path.expanduser("~"))
-    settings = config.load(paths.config)
+    settings = config.load(paths.config, named=bool(os.environ.get("GPURUN_CONFIG")))
     watched = os.environ.get("GPURUN_DEVICES") or "nvml"
     gpus = choice.parse(watched, paths.simulation)
     locks = ground.prepare(paths)

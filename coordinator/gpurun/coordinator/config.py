@@ -17,12 +17,17 @@ class ConfigError(Exception):
     """The file cannot be used; the text is one line with the file, the key and what is right."""
 
 
-def load(path: str) -> Settings:
-    """Read the file; what it does not say has its default, and so has all without a file."""
+def load(path: str, *, named: bool = False) -> Settings:
+    """Read the file; what it does not say has its default, and so has all without a file.
+
+    One that somebody named (GPURUN_CONFIG) must be there.
+    """
     try:
         with open(path, "rb") as file:
             tables = tomllib.load(file)
     except FileNotFoundError:
+        if named:
+            raise ConfigError(f"{path} is not there; write it, or unset GPURUN_CONFIG") from None
         return Settings()
     except OSError as error:
         raise ConfigError(

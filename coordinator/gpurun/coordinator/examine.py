@@ -17,17 +17,21 @@ from gpurun.coordinator.gpus.devices import Devices, DevicesError
 from gpurun.protocol.finding import Finding, finding
 from gpurun.protocol.paths import Paths
 
+CONFIGURATION = "configuration"
+"""The argument that asks for nothing else: a coordinator that runs sees the devices itself."""
+
 
 def main() -> None:
     """Print the findings."""
     paths = Paths.of(os.environ, os.getuid(), os.uname().nodename, os.path.expanduser("~"))
-    found = (_configuration(paths.config), *_devices(paths.simulation))
+    devices = () if sys.argv[1:] == [CONFIGURATION] else _devices(paths.simulation)
+    found = (_configuration(paths.config), *devices)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 
 def _configuration(path: str) -> Finding:
     try:
-        config.load(path)
+        config.load(path, named=bool(os.environ.get("GPURUN_CONFIG")))
     except config.ConfigError as error:
         return finding("configuration", str(error))
     there = path if os.path.exists(path) else "the defaults"

@@ -1,9 +1,9 @@
 """What `gpurun doctor` looks at: the coordinator, folders, device files, the user's Python."""
 
 import os
-import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -42,6 +42,7 @@ def _coordinator(environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield Finding("socket", f"{path}: coordinator {pid} listens")
     yield from _sees()
+    yield from _would_find(environment, "configuration")  # the next one reads it anew
 
 
 def _sees() -> Iterator[Finding]:
@@ -55,9 +56,9 @@ def _sees() -> Iterator[Finding]:
         yield finding("coordinator", str(failure))
 
 
-def _would_find(environment: Mapping[str, str]) -> Iterator[Finding]:
+def _would_find(environment: Mapping[str, str], *only: str) -> Iterator[Finding]:
     """What a coordinator would find; asked of a process that may hang in the driver."""
-    command = [sys.executable, "-P", "-m", "gpurun.coordinator.examine"]
+    command = [sys.executable, "-P", "-m", "gpurun.coordinator.examine", *only]
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, timeout=DRIVER_DEADLINE, check=True
@@ -82,13 +83,22 @@ def folder(path: str, variable: str, *, private: bool) -> Finding:
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     found = os.stat(there)
-    if not stat.S_ISDIR(found.st_mode) or not os.access(there, os.W_OK | os.X_OK):
+    if not _is_writable(there):
         cure = f"see who may write there, or set {variable} to another folder"
         return Finding("permissions", f"{there} cannot be written", cure)
     if private and there == path and (found.st_uid != os.getuid() or found.st_mode & 0o022):
         cure = f"chmod 700 it if it is yours, or set {variable} to another folder"
         return Finding("permissions", f"others may write in {path}", cure)
     return Finding("permissions", f"{path} can be written")
+
+
+def _is_writable(path: str) -> bool:
+    """Whether a file can be made there; it has no name, and is gone at once."""
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            return True
+    except OSError:
+        return False
 
 
 def device_files(root: str) -> Iterator[Finding]:

@@ -62,6 +62,8 @@ class Coordinator:
             "GPURUN_DEVICES": "sim:24GiB",
             **environment,
         }
+        with open(f"{folder}/config.toml", "a", encoding="utf-8"):
+            pass  # what is named must be there
         self.started: list[Process] = []
         self._pipes: dict[int, int] = {}
 

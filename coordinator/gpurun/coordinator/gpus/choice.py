@@ -35,4 +35,6 @@ def read(text: str) -> tuple[int, int] | None:
     try:
         return int(match[1] or 1), parse_size(match[2])
     except ValueError as error:
-        raise ValueError(f"GPURUN_DEVICES={text!r}: {error}") from None
+        raise ValueError(
+            f"GPURUN_DEVICES={text!r}: {error}; use nvml, or a simulated device like sim:24GiB"
+        ) from None

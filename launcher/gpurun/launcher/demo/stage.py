@@ -41,6 +41,8 @@ def private_stage(devices: str) -> Iterator[None]:
         PYTHONUNBUFFERED="1",
         PATH=os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", ""))),
     )
+    with open(f"{folder}/config.toml", "w", encoding="utf-8"):
+        pass  # the defaults, whatever the user's own file says
     handlers = {number: signal.signal(number, ended_by) for number in ENDING}
     try:
         yield
