@@ -119,3 +119,11 @@ def test_a_launcher_that_does_not_tell_holds_nobody_for_long(world: World) -> No
     world.gone.add(jobs[2])
     world.advance(3.0)
     assert world.state(jobs[3]) is JobState.STARTING
+
+
+def test_who_was_told_to_end_has_not_failed(world: World) -> None:
+    """By kill, or Ctrl-C."""
+    jobs = batch(world)
+    for job, code in zip(jobs, (143, 130, 143), strict=False):
+        fail(world, job, code=code)
+    assert world.state(jobs[3]) is JobState.STARTING

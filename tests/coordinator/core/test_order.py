@@ -124,3 +124,17 @@ def test_a_gang_that_lacks_a_healthy_device_keeps_nobody_from_the_others() -> No
     world.ill.clear()
     world.exit(single)
     assert world.state(gang) is JobState.STARTING
+
+
+def test_the_kernels_word_of_an_end_lets_those_behind_pass_elsewhere() -> None:
+    """Who waits first now waits for the room that is about to come, and not on the other device."""
+    world = world_of(24 * GIB, 16 * GIB)
+    small = world.start(10, 0.5, on=("1",))
+    large = world.start(20, 0.5, on=("0",))
+    waiting = world.submit(8, 0.3)
+    behind = world.submit(3, 0.3)
+    assert [world.state(job) for job in (waiting, behind)] == [JobState.QUEUED] * 2
+    world.end_of_process(large)
+    assert world.state(waiting) is JobState.QUEUED, "not seen free yet"
+    assert world.state(behind) is JobState.STARTING
+    assert world.job(behind).reservations[0].device == world.job(small).reservations[0].device

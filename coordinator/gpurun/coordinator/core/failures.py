@@ -14,6 +14,8 @@ EARLY = 60.0
 """Seconds of running within which a failure is one of the start."""
 TOLD_WITHIN = 2.0
 """Seconds in which a launcher says how its job has ended."""
+TOLD_TO = (128 + 2, 128 + 15)
+"""Exit codes of who was ended by SIGINT or SIGTERM: somebody wanted that."""
 ENOUGH = 3
 """So many in a row hold the rest."""
 
@@ -25,7 +27,7 @@ def note(state: State, ended: Job) -> None:
         return
     if ended.state is JobState.FINISHED:
         state.failures.pop(work, None)
-    elif ended.state is JobState.FAILED and ended.ran < EARLY:
+    elif ended.state is JobState.FAILED and ended.ran < EARLY and ended.exit_code not in TOLD_TO:
         failed = (*state.failures.get(work, ()), ended.id)
         if len(failed) < ENOUGH:
             state.failures[work] = failed

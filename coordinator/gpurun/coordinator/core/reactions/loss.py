@@ -14,6 +14,7 @@ def on_job_process_end(state: State, event: JobProcessEndEvent) -> None:
     if job is None or job.process != event.process or job.state.ended:
         return
     job = state.update(job, Note.PROCESS_ENDED, left=state.now.boot)
+    state.pass_wanted = True  # whoever waits may now wait for its room, and leave other room
     if job.launcher is None:
         lose(state, job, "ended with no launcher to say how")
     state.look()
