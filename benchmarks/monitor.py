@@ -83,7 +83,7 @@ def prepare(folder: Path, pids: list[int]) -> dict[str, str]:
         "GPURUN_NVML_DOUBLE": str(script),
         "GPURUN_RUNTIME_DIR": f"{folder}/r",
         "GPURUN_STATE_DIR": f"{folder}/s",
-        "GPURUN_CONFIG": f"{folder}/none.toml",
+        "XDG_CONFIG_HOME": str(folder),
         "GPURUN_DEVICES": "nvml",
         "PYTHONPATH": os.pathsep.join([ROOT, *PARTS]),
     }

@@ -75,7 +75,7 @@ def _environment(folder: str) -> dict[str, str]:
     return kept | {
         "GPURUN_RUNTIME_DIR": f"{folder}/run",
         "GPURUN_STATE_DIR": f"{folder}/state",
-        "GPURUN_CONFIG": f"{folder}/config.toml",
+        "XDG_CONFIG_HOME": folder,
         "GPURUN_DEVICES": "sim:24GiB",
         "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"])),
     }

@@ -68,6 +68,8 @@ class Load(msgspec.Struct, kw_only=True):
     """Bytes that the cap leaves."""
     utilization_left: float = 0.0
     """Share of time that the cap leaves."""
+    eased: dict[frozenset[int], "Load"] = {}
+    """What `without` has answered since the last change."""
 
     def __post_init__(self) -> None:
         charges, aside = self.charges.values(), self.set_aside.values()
@@ -93,6 +95,7 @@ class Load(msgspec.Struct, kw_only=True):
         self._measure()
 
     def _measure(self) -> None:
+        self.eased = {}
         limits = self.limits
         self.idle = not (self.charges or self.set_aside or self.foreign)
         own = self.external_utilization + self.charged_utilization
@@ -110,9 +113,14 @@ class Load(msgspec.Struct, kw_only=True):
             self.utilization_left = limits.utilization - busy
 
     def without(self, jobs: frozenset[int]) -> "Load":
-        """The load if these jobs had left: their memory is free again and the window is new."""
+        """The load if these jobs had left: their memory is free again and the window is new.
+
+        It is asked the same for each job that is blocked; nobody may change the answer.
+        """
+        if (known := self.eased.get(jobs)) is not None:
+            return known
         gone = sum(self.charges[job].memory for job in jobs if job in self.charges)
-        return msgspec.structs.replace(
+        self.eased[jobs] = eased = msgspec.structs.replace(
             self,
             charges={job: charge for job, charge in self.charges.items() if job not in jobs},
             set_aside=dict(self.set_aside),
@@ -121,6 +129,7 @@ class Load(msgspec.Struct, kw_only=True):
             window=None,
             stale=False,
         )
+        return eased
 
     def standing(self, jobs: frozenset[int]) -> "Load":
         """The load if these jobs stood still: their time is free again and the window is new."""

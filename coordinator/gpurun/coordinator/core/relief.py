@@ -52,6 +52,8 @@ def relief_for(
         here = [jobs[job] for job in load.charges if job in movable]
         if here:
             load = _claimed_now(load, blocked, jobs)
+        elif not verdict.fits:
+            continue
         victims = {} if verdict.fits else _victims_on(blocked, load, here, settings, now)
         if victims and _over_sooner(blocked, load, victims, jobs, settings, now):
             victims = None
@@ -107,8 +109,8 @@ def _victims_on(
     """Those on one device that must step aside, all in the way that costs least and is enough."""
     leaving = {job.id: _way_of(job) for job in here if is_leaving(job)}
     askable = [job for job in here if unasked_for(job, blocked, settings, now) == ""]
-    if not leaving and not askable:
-        return None
+    if not askable:
+        return _least(blocked, load, leaving, [], settings) if leaving else None
     for way in _WAYS:
         able = [job for job in askable if way in ways(job)]
         able.sort(key=lambda job: (job.spec.priority, cost(job, way), -job.id))
