@@ -42,9 +42,9 @@ _Obstacle = tuple[ReasonCode, float, float]
 """Which limit is in the way; bytes or share that must become free; that as a share of all."""
 
 
-def judge(job: Job, load: Load, settings: Settings) -> Verdict:
-    """Do the sum for one job on one device."""
-    need, basis = _need(job, load, settings)
+def judge(job: Job, load: Load, settings: Settings, told: Charge | None = None) -> Verdict:
+    """Do the sum for one job on one device; `told` is what `same_need` says of the job."""
+    need, basis = (told, Basis.TOLD) if told else _need(job, load, settings)
     code, missing, shortfall = _obstacle(job, load, need, basis) or _NONE
     return Verdict(
         load=load,
@@ -96,6 +96,15 @@ def is_full(load: Load) -> bool:
 def _shareable(load: Load) -> int:
     """Bytes under the cap of a device that has nothing else on it."""
     return int(load.limits.memory * load.total) - load.limits.headroom
+
+
+def same_need(job: Job, settings: Settings) -> Charge | None:
+    """What the job needs of every device, where that was told in bytes; None where it differs."""
+    spec = job.spec
+    if spec.memory is None or spec.memory_share is not None or spec.utilization is None:
+        return None
+    share = min(spec.utilization, settings.limits.utilization)
+    return Charge(spec.memory, share, owner=job.uid, shares=spec.share)
 
 
 def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:

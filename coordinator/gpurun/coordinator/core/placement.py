@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gpurun.coordinator.core.admission import Verdict, judge
+from gpurun.coordinator.core.admission import Verdict, judge, same_need
 from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.settings import Settings
@@ -14,7 +14,8 @@ def judge_all(job: Job, loads: Iterable[Load], settings: Settings) -> list[Verdi
     spec = job.spec
     if spec.only is not None or spec.on is not None:
         loads = (load for load in loads if visible(spec, load.index, load.device))
-    return [judge(job, load, settings) for load in loads]
+    told = same_need(job, settings)
+    return [judge(job, load, settings, told) for load in loads]
 
 
 def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:

@@ -26,7 +26,7 @@ from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.words import blocked_text
 from gpurun.protocol.job import ReasonCode, WaitReason
 
-FURTHER = 3
+FURTHER = 2
 """Jobs behind the end of the pass that are looked at all the same, to say why they wait."""
 URGENT = 8
 """Jobs of higher priority than one that may be asked to step aside that are looked at too."""
