@@ -120,7 +120,9 @@ def test_it_waits_for_its_time_in_the_queue_and_says_so(world: World) -> None:
     world.spawn(light)
     world.sample()
     reason = world.scheduler.state.reasons[training]
-    assert reason.code in (ReasonCode.UTILIZATION, ReasonCode.SET_ASIDE)
+    assert reason.code is ReasonCode.UTILIZATION
+    assert reason.holders == (light,)
+    assert "job 1" not in reason.text, "it does not stand in its own way"
 
 
 def test_of_two_ways_on_two_devices_the_one_that_frees_more_is_asked() -> None:

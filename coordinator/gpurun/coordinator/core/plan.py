@@ -138,16 +138,16 @@ class Plan:
     def _take_up(self, job: Job, verdicts: list[Verdict]) -> None:
         """Let a job go on where it stands, or set aside the time that it lacks."""
         blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
+        if blocked:
+            self.blocked.append((job, _reason(self.state, job, blocked[0], verdicts)))
+        elif job.left is None:
+            self.returns.append(job)
         for verdict in verdicts:
             if blocked:
                 need = msgspec.structs.replace(verdict.need, memory=0)  # that is charged already
                 verdict.load.keep(job.id, need)
             else:
                 verdict.load.take(job.id, verdict.need)
-        if blocked:
-            self.blocked.append((job, _reason(self.state, job, blocked[0], verdicts)))
-        elif job.left is None:
-            self.returns.append(job)
 
     def _block(self, job: Job, verdicts: list[Verdict]) -> WaitReason:
         state = self.state
@@ -191,7 +191,7 @@ class Plan:
 
 
 def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) -> WaitReason:
-    code, text = blocking.code, blocked_text(state, blocking)
+    code, text = blocking.code, blocked_text(state, blocking, job.id)
     if job.spec.gpus > 1:
         fitting = sum(verdict.fits for verdict in verdicts)
         code = ReasonCode.GPUS
@@ -201,5 +201,5 @@ def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) 
         text=text,
         device=blocking.load.device,
         missing=blocking.missing,
-        holders=tuple(blocking.load.charges),
+        holders=tuple(holder for holder in blocking.load.charges if holder != job.id),
     )

@@ -41,7 +41,8 @@ def _way_out(state: State, job: Job, verdicts: list[Verdict]) -> Iterable[str]:
     blocked = [verdict for verdict in verdicts if not verdict.fits]
     if not job.ready or len(verdicts) - len(blocked) >= job.spec.gpus:
         return
-    for number in min(blocked, key=nearness).load.charges if blocked else ():
+    holders = min(blocked, key=nearness).load.charges if blocked else {}
+    for number in (holder for holder in holders if holder != job.id):
         yield f"  {_will_leave(state, state.jobs[number], job)}"
     now, jobs = state.now.boot, state.jobs
     waits = [wait_on(verdict.load, job, jobs, state.settings, now) for verdict in blocked]

@@ -29,8 +29,8 @@ def pause_text(state: State, job: Job) -> str:
     return f"for {names} (time: {span}); it goes on by itself"
 
 
-def blocked_text(state: State, verdict: Verdict) -> str:
-    """Why a job does not fit on the device that comes nearest, and who holds it."""
+def blocked_text(state: State, verdict: Verdict, job: int = 0) -> str:
+    """Why a job does not fit on the device that comes nearest, and who but itself holds it."""
     load, need = verdict.load, verdict.need
     where = f"GPU {load.index}"
     if load.outgrown and load.healthy and not load.stale:
@@ -47,26 +47,28 @@ def blocked_text(state: State, verdict: Verdict) -> str:
         case ReasonCode.WHOLE_DEVICE:
             need_text = format_size(need.memory)
             return f"needs {need_text}, more than {where} shares: waits for it to be empty" + (
-                _holders(state, load)
+                _holders(state, load, job)
             )
         case ReasonCode.SET_ASIDE:
             ahead = ", ".join(f"job {job}" for job in load.set_aside)
-            return f"room on {where} is set aside for {ahead}{_holders(state, load)}"
+            return f"room on {where} is set aside for {ahead}{_holders(state, load, job)}"
         case _:
             what = f"{format_size(need.memory)}"
             lack = format_size(int(verdict.missing))
     aside = ", ".join(f"job {job}" for job in load.set_aside)
     ahead = f" behind what is set aside for {aside}" if aside else ""
-    return f"needs {what} on {where} and {lack} is missing{ahead}{_holders(state, load)}"
+    return f"needs {what} on {where} and {lack} is missing{ahead}{_holders(state, load, job)}"
 
 
 def _because(state: State) -> str:
     return f": {state.problem}" if state.problem else ""
 
 
-def _holders(state: State, load: Load) -> str:
+def _holders(state: State, load: Load, besides: int) -> str:
     held = []
     for job_id, charge in load.charges.items():
+        if job_id == besides:
+            continue
         job = state.jobs[job_id]
         held.append(
             f"{job.label}, {job.user}: {format_size(charge.memory)}, "
