@@ -33,10 +33,8 @@ class Link:
         """What the training has not answered yet; read at each step without a lock."""
         self.withdrawn = 0
         """The request that the coordinator took back last."""
-        self.resting: m.Durable | None = None
-        """What the training stands still for, saved; said again on each connection."""
-        self.standing: m.Standing | None = None
-        """The same for one that keeps all that it has."""
+        self.resting: m.Standing | m.Durable | None = None
+        """What the training stands still for; said again on each connection."""
         self.welcomed = False
         """Whether a coordinator has answered, now or before."""
         self.dead_since: float | None = None
@@ -112,16 +110,18 @@ class Link:
         """Say all that is known now; what an earlier coordinator has missed is out of date."""
         with self.changed:
             self._outbox.clear()
-            resting, standing = self.resting, self.standing
+            resting = self.resting
+        request = resting.request if resting else 0
+        saved = resting.checkpoint if isinstance(resting, m.Durable) else ""
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
         connection.send(
             m.Attach(
                 **self.fields(),
                 pid=self._pid,
                 pausable=self._pausable,
-                resting=resting.request if resting else 0,
-                checkpoint=resting.checkpoint if resting else "",
-                standing=standing.request if standing else 0,
+                resting=request if saved else 0,
+                checkpoint=saved,
+                standing=0 if saved else request,
             )
         )
         if self._resumed is not None:

@@ -33,7 +33,8 @@ def step_aside(link: Link, trainable: Trainable, session: Session, step: int) ->
         link.send(m.Overdue(**answer))
         return
     if request.how == "stand":
-        _stand(link, m.Standing(**answer, step=step))
+        _rest(link, m.Standing(**answer, step=step))
+        link.send(m.Resumed(**link.fields(), step=step))
         return
     link.send(m.Capturing(**answer))
     began = time.monotonic()
@@ -50,23 +51,6 @@ def step_aside(link: Link, trainable: Trainable, session: Session, step: int) ->
     _rest(link, _durable(answer, written, step, time.monotonic() - began))
 
 
-def _stand(link: Link, standing: m.Standing) -> None:
-    """Keep everything and compute nothing until told to go on, or until GRACE is over."""
-    with link.changed:
-        if link.withdrawn == standing.request:
-            return
-        link.standing = standing
-        link.send(standing)
-        while link.withdrawn != standing.request and (left := _time_left(link)) != 0:
-            if link.request is not None:  # asked again: the answer was lost, or its number
-                standing = replace(standing, request=link.request.request)
-                link.request, link.standing = None, standing
-                link.send(standing)
-            link.changed.wait(left)
-        link.standing = None
-    link.send(m.Resumed(**link.fields(), step=standing.step))
-
-
 def _durable(answer: dict[str, object], written: Written, step: int, seconds: float) -> m.Durable:
     return m.Durable(
         **answer,  # type: ignore[arg-type]
@@ -77,19 +61,19 @@ def _durable(answer: dict[str, object], written: Written, step: int, seconds: fl
     )
 
 
-def _rest(link: Link, durable: m.Durable) -> None:
+def _rest(link: Link, answer: m.Standing | m.Durable) -> None:
     """Stand still until the process is ended, the request withdrawn, or GRACE over."""
     with link.changed:
-        if link.withdrawn == durable.request:
-            link.send(m.Refused(**link.fields(), request=durable.request, text="withdrawn"))
+        if link.withdrawn == answer.request:
+            link.send(m.Refused(**link.fields(), request=answer.request, text="withdrawn"))
             return
-        link.resting = durable
-        link.send(durable)
-        while link.withdrawn != durable.request and (left := _time_left(link)) != 0:
+        link.resting = answer
+        link.send(answer)
+        while link.withdrawn != answer.request and (left := _time_left(link)) != 0:
             if link.request is not None:  # asked again: the answer was lost, or its number
-                durable = replace(durable, request=link.request.request)
-                link.request, link.resting = None, durable
-                link.send(durable)
+                answer = replace(answer, request=link.request.request)
+                link.request, link.resting = None, answer
+                link.send(answer)
             link.changed.wait(left)
         link.resting = None
 

@@ -78,7 +78,7 @@ class Actors(RuleBasedStateMachine):
     @rule(number=PICK, memory=st.integers(0, 24), share=st.sampled_from([0.0, 0.4, 1.0]))
     def use(self, number: int, memory: int, share: float) -> None:
         """A job is seen to use something else than it reserved, as far as the devices have it."""
-        job = self.pick(number, JobState.RUNNING)
+        job = self.pick(number, *JobState)
         if job is not None and job.process is not None:
             self.world.uses[job.id] = (memory * GIB, share)
             self.world.sample()

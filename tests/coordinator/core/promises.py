@@ -61,7 +61,7 @@ def _room_is_kept_until_seen_free(event: Event, before: Job, record: Record) -> 
     """3. A charge ends when a look that began after the end does not show the job."""
     if not before.reservations or record.job.reservations == before.reservations:
         return
-    if record.trigger in (Note.ADJUSTED, Trigger.SHRINK, Trigger.STAND):
+    if record.trigger in (Note.ADJUSTED, Note.SHRINK, Trigger.STAND):
         assert record.job.reservations
         return
     if before.stands and record.trigger == Trigger.GRANT:

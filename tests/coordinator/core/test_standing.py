@@ -247,3 +247,48 @@ def test_why_shows_that_it_lacks_time_only(world: World) -> None:
     lines = why_text(world.scheduler.state, world.job(training)).splitlines()
     assert "    memory: it stands there and holds what it needs" in lines
     assert lines[3].endswith("+ this job 80 % = 130 % > 90 %")
+
+
+def test_one_that_takes_more_memory_while_it_stands_is_charged_for_it(world: World) -> None:
+    """A prefetching thread, perhaps: it is reported as at any time."""
+    training = train(world, 8, 0.8)
+    world.submit(4, 0.5, priority=50)
+    stand(world, training)
+    world.use(training, 12)
+    assert world.job(training).incidents == 1
+    assert world.state(training) is PAUSED
+
+
+def test_what_it_needs_to_go_on_can_be_adjusted(world: World) -> None:
+    """Its memory is held all the while, and grows only into room that is there."""
+    training = train(world, 8, 0.8)
+    light = world.submit(4, 0.5, priority=50)
+    stand(world, training)
+    world.spawn(light)
+    assert isinstance(world.command(m.Adjust(job=str(training), memory=20 * GIB)), m.Problem)
+    assert isinstance(world.command(m.Adjust(job=str(training), memory=9 * GIB)), m.Done)
+    assert world.job(training).reservations[0].memory == 9 * GIB
+    assert world.state(training) is PAUSED
+    world.command(m.Adjust(job=str(training), utilization=0.3))
+    assert world.state(training) is RESUMING
+    assert world.job(training).reservations[0].utilization == 0.3
+
+
+def test_one_whose_process_has_ended_does_not_go_on(world: World) -> None:
+    """Its launcher has not said yet how."""
+    training = train(world, 16, 0.8)
+    light = world.submit(4, 0.5, priority=50)
+    stand(world, training)
+    world.spawn(light)
+    world.end_of_process(training)
+    world.exit(light)
+    assert world.state(training) is PAUSED
+    world.exit(training, code=1)
+    assert world.state(training) is JobState.FAILED
+
+
+def test_a_way_that_is_not_offered_is_named_to_who_asks_by_hand(world: World) -> None:
+    training = train(world, 16, 0.8, ("exit",), pause="stand")
+    answer = world.command(m.Pause(job=str(training)))
+    assert isinstance(answer, m.Problem)
+    assert answer.text.endswith("cannot be paused: --pause stand is not what its SDK offers")

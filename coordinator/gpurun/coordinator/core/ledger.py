@@ -123,7 +123,7 @@ class Load(msgspec.Struct, kw_only=True):
         self.eased[jobs] = eased = msgspec.structs.replace(
             self,
             charges={job: charge for job, charge in self.charges.items() if job not in jobs},
-            set_aside=dict(self.set_aside),
+            set_aside={job: claim for job, claim in self.set_aside.items() if job not in jobs},
             outgrown=tuple(job for job in self.outgrown if job not in jobs),
             free=min(self.total - self.external_memory, self.free + gone),
             window=None,

@@ -9,7 +9,7 @@ from gpurun.coordinator.core.estimator.seen import RISE, Look, Seen, looked
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.sample import Peak
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.transitions import Trigger
+from gpurun.coordinator.core.transitions import Note
 from gpurun.protocol.quantity import format_size
 
 FULL = 0.02
@@ -74,7 +74,7 @@ def _note(state: State, job: Job, seen: Seen) -> None:
     over = [] if seen.assumed else newly
     if over:
         detail = f"uses {format_size(peak)} of {format_size(over[0].memory)} reserved"
-        state.move(job, Trigger.OUTGREW, detail, incidents=job.incidents + 1)
+        state.update(job, Note.OUTGREW, detail, incidents=job.incidents + 1, seen=seen)
     elif job.seen is None or job.seen.assumed > seen.assumed or _has_risen(job.seen, seen):
         state.update(job, seen=seen)
 

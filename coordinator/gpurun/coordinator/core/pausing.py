@@ -45,16 +45,21 @@ def ways(job: Job) -> tuple[Way, ...]:
     return tuple(way for way in able if way is not Way.EXIT or not can_exit(job))
 
 
+def unpausable(job: Job) -> str:
+    """Why nobody can pause the job; empty where it can step aside in some way."""
+    if ways(job):
+        return ""
+    return can_exit(job) or f"--pause {job.spec.pause} is not what its SDK offers"
+
+
 def unasked(job: Job, settings: Settings, now: float) -> str:
     """Why the scheduler asks this job for nobody; empty where it may ask it."""
     if not settings.pause.enabled:
         return "[pause] enabled is false: only people may pause"
     if job.state is not JobState.RUNNING or is_leaving(job) or job.cancelling:
         return f"it is {job.state}"
-    if not ways(job):
-        return can_exit(job) or f"--pause {job.spec.pause} is not what its SDK offers"
-    if job.unpausable:
-        return job.unpausable
+    if why := unpausable(job) or job.unpausable:
+        return why
     rest = 0.0 if job.returned is None else job.returned + settings.pause.min_run - now
     if rest > 0:
         return f"it has just come back and runs undisturbed for another {format_duration(rest)}"

@@ -137,10 +137,12 @@ class Plan:
 
     def _take_up(self, job: Job, verdicts: list[Verdict]) -> None:
         """Let a job go on where it stands, or set aside the time that it lacks."""
+        if job.left is not None:  # its processes have ended: it never goes on
+            return
         blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
         if blocked:
             self.blocked.append((job, _reason(self.state, job, blocked[0], verdicts)))
-        elif job.left is None:
+        else:
             self.returns.append(job)
         for verdict in verdicts:
             if blocked:

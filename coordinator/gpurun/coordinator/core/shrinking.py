@@ -12,7 +12,7 @@ from gpurun.coordinator.core.estimator.seen import Seen
 from gpurun.coordinator.core.job import Basis, Job, Reservation
 from gpurun.coordinator.core.needs import need_of
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.transitions import Trigger
+from gpurun.coordinator.core.transitions import Note
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import format_share, format_size
 
@@ -31,7 +31,7 @@ def _shrink(state: State, job: Job, seen: Seen) -> None:
     if smaller == job.reservations:
         return
     detail = f"to {format_size(smaller[0].memory)} and {format_share(smaller[0].utilization)}"
-    state.move(job, Trigger.SHRINK, detail, reservations=smaller)
+    state.update(job, Note.SHRINK, detail, reservations=smaller)
     state.pass_wanted = True
 
 

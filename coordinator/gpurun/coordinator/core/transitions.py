@@ -32,8 +32,6 @@ class Trigger(StrEnum):
     END_CANCELLED = "cancelled"
     LAUNCHER_LOST = "launcher lost"
     VANISH = "vanished"
-    OUTGREW = "outgrew its reservation"
-    SHRINK = "reservation shrunk"
     RESTART = "coordinator restarted"
 
 
@@ -43,6 +41,8 @@ class Note(StrEnum):
     PROCESS_ENDED = "process ended"
     SEEN_GONE = "seen gone"
     ADJUSTED = "adjusted"
+    OUTGREW = "outgrew its reservation"
+    SHRINK = "reservation shrunk"
     FAULT = "fault"
     AFTER = "waited for has finished"
 
@@ -75,8 +75,6 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.STARTING, Trigger.RESTART): S.STARTING,
     **_ends(S.STARTING),
     (S.RUNNING, Trigger.SPAWNED): S.RUNNING,
-    (S.RUNNING, Trigger.OUTGREW): S.RUNNING,
-    (S.RUNNING, Trigger.SHRINK): S.RUNNING,
     (S.RUNNING, Trigger.PAUSE): S.PAUSING,
     (S.RUNNING, Trigger.RESUME): S.RUNNING,
     (S.RUNNING, Trigger.CANCEL): S.RUNNING,
@@ -84,7 +82,6 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.RUNNING, Trigger.RESTART): S.RUNNING,
     **_ends(S.RUNNING),
     (S.PAUSING, Trigger.SPAWNED): S.PAUSING,
-    (S.PAUSING, Trigger.OUTGREW): S.PAUSING,
     (S.PAUSING, Trigger.PAUSE): S.PAUSING,
     (S.PAUSING, Trigger.CAPTURING): S.PAUSING,
     (S.PAUSING, Trigger.OVERDUE): S.PAUSING,
@@ -106,7 +103,6 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     **_ends(S.PAUSED),
     (S.PAUSED, Trigger.LAUNCHER_LOST): S.LOST,
     (S.PAUSED, Trigger.RESTART): S.PAUSED,
-    (S.RESUMING, Trigger.OUTGREW): S.RESUMING,
     (S.RESUMING, Trigger.SPAWNED): S.RESUMING,
     (S.RESUMING, Trigger.RESUMED): S.RUNNING,
     (S.RESUMING, Trigger.LAPSE): S.PAUSED,

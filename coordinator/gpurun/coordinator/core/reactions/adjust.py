@@ -9,6 +9,7 @@ from gpurun.coordinator.core.known import told_memory
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reactions.authority import named
+from gpurun.coordinator.core.reactions.stand import still
 from gpurun.coordinator.core.request import malformed, too_much
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Note
@@ -45,6 +46,8 @@ def _adjust(
     state: State, job: Job, spec: JobSpec, reserved: tuple[Reservation, ...], *, memory: bool
 ) -> None:
     changes: dict[str, object] = {"reservations": reserved}
+    if job.stands:
+        changes = {"reservations": tuple(map(still, reserved)), "stood": reserved}
     if memory and reserved:
         changes |= {"granted": max(held.memory for held in reserved), "basis": Basis.TOLD}
     state.update(job, Note.ADJUSTED, "by a person", spec=spec, **changes)
@@ -67,18 +70,20 @@ def _reserved(
     state: State, job: Job, spec: JobSpec, message: Adjust
 ) -> tuple[Reservation, ...] | str:
     """What the job holds with the figures that were told, or why there is no room for that."""
-    if not job.charged or job.state.waits or not (_tells_memory(message) or message.utilization):
-        return job.reservations
+    whole = job.stood or job.reservations
+    if not job.charged or not (_tells_memory(message) or message.utilization):
+        return whole
     plan = Plan(state)
     plan.make()
     held = []
-    for before in job.reservations:
+    for before in whole:
         load = plan.loads.get(before.device)
         if load is None or load.stale or not load.healthy:
             return "its device is not seen now"
         after = _after(before, spec, message, load)
-        grows = after.memory > before.memory or after.utilization > before.utilization
-        verdict = judge(_wishing(job, after), load.without(frozenset({job.id})), state.settings)
+        now = still(after) if job.stands else after
+        grows = now.memory > before.memory or now.utilization > before.utilization
+        verdict = judge(_wishing(job, now), load.without(frozenset({job.id})), state.settings)
         if grows and not verdict.fits:
             return blocked_text(state, verdict)
         held.append(after)

@@ -5,7 +5,7 @@ import msgspec
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job
-from gpurun.coordinator.core.pausing import can_exit, ways
+from gpurun.coordinator.core.pausing import unpausable, ways
 from gpurun.coordinator.core.reactions.authority import named
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
@@ -40,12 +40,11 @@ def _hold(state: State, event: MessageEvent, job: Job) -> None:
 
 
 def _ask(state: State, event: MessageEvent, job: Job) -> None:
-    able = ways(job)
-    if not able:
-        text = f"{job.label} cannot be paused: {can_exit(job)}"
+    if why := unpausable(job):
+        text = f"{job.label} cannot be paused: {why}"
         state.send(event.peer, Problem(text=text, code=1))
         return
-    orders.ask(state, job, able[-1])  # a person wants the device free: of all ways the most
+    orders.ask(state, job, ways(job)[-1])  # a person wants the device free: of all ways the most
     _wait(state, event, job)
 
 

@@ -4,7 +4,7 @@ import msgspec
 
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, PauseOrder, Stage, Way
+from gpurun.coordinator.core.job import Job, PauseOrder, Reservation, Stage, Way
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.reactions.release import tell_paused
 from gpurun.coordinator.core.state import State
@@ -27,7 +27,6 @@ def on_standing(state: State, event: MessageEvent, message: Standing) -> None:
 def come_to_stand(state: State, job: Job, order: PauseOrder, detail: str) -> None:
     """It is paused from here on."""
     order = msgspec.structs.replace(order, stage=Stage.ENDED, captured=state.now.boot)
-    still = tuple(msgspec.structs.replace(held, utilization=0.0) for held in job.reservations)
     state.forget_windows(job)
     job = state.move(
         job,
@@ -36,10 +35,15 @@ def come_to_stand(state: State, job: Job, order: PauseOrder, detail: str) -> Non
         pause=order,
         pauses=job.pauses + 1,
         stood=job.reservations,
-        reservations=still,
+        reservations=tuple(map(still, job.reservations)),
     )
     state.look()
     tell_paused(state, job)
+
+
+def still(held: Reservation) -> Reservation:
+    """What one that stands is charged with: its memory, and none of the time."""
+    return msgspec.structs.replace(held, utilization=0.0)
 
 
 def go_on(state: State, job: Job) -> Job:
