@@ -71,7 +71,7 @@ class Link:
         return request
 
     def send(self, message: m.Message) -> None:
-        """Hand a message to the thread; what a dead coordinator misses is said anew later."""
+        """Hand a message to the thread; an answer that a dead coordinator misses is void."""
         if os.getpid() == self._pid:
             self._outbox.append(message)
             os.eventfd_write(self._wake, 1)
@@ -95,7 +95,7 @@ class Link:
 
     def _connect_again_and_again(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         patience = PATIENCE_MIN
-        while not self._closing:
+        while True:
             with context.socket(zmq.DEALER) as socket:
                 socket.linger = 0
                 socket.immediate = 1  # nothing is queued for a coordinator that is not there
@@ -105,12 +105,14 @@ class Link:
                 patience = PATIENCE_MIN if connection.welcomed else min(2 * patience, PATIENCE_MAX)
                 connection.close()
             self._mourn()
+            if self._closing:
+                return
 
     def _greet(self, connection: Connection) -> None:
         """Say all that is known now; what an earlier coordinator has missed is out of date."""
         with self.changed:
-            self._outbox.clear()
             resting = self.resting
+        self._drop_answers()
         request = resting.request if resting else 0
         saved = resting.checkpoint if isinstance(resting, m.Durable) else ""
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
@@ -127,9 +129,17 @@ class Link:
         if self._resumed is not None:
             connection.send(m.Resumed(**self.fields(), step=self._resumed))
 
+    def _drop_answers(self) -> None:
+        """An answer is for who asked, and that was an earlier coordinator."""
+        for _ in range(len(self._outbox)):  # the training may append meanwhile
+            said = self._outbox.popleft()
+            if not hasattr(said, "request"):
+                self._outbox.append(said)
+
     def _converse(self, connection: Connection) -> None:
         greeted = False
-        while not self._closing and connection.alive:
+        # What was said before the first greeting is not swallowed by an early end.
+        while connection.alive and not (self._closing and (greeted or not self._outbox)):
             if connection.connected and not greeted:
                 self._greet(connection)
                 greeted = True

@@ -4,17 +4,31 @@ import re
 import sys
 
 from gpurun.protocol import messages as m
+from gpurun.protocol.quantity import parse_size
+from gpurun.sdk.job import Attempt
 from gpurun.sdk.link import Link
 
 # torch.OutOfMemoryError: "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …"
-_TRIED = re.compile(r"Tried to allocate ([\d.]+) ([KMGT]?)iB")
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_TRIED = re.compile(r"Tried to allocate ([\d.]+ [KMGT]iB)")
 
 
 def tell_of_oom(link: Link, error: BaseException) -> None:
     """Tell the coordinator of an error of that kind; pass over any other."""
-    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+    if _is_oom(error):
         link.send(m.OutOfMemory(**link.fields(), needed=_needed(str(error))))
+
+
+def tell_alone(attempt: Attempt, error: BaseException) -> None:
+    """The same before there is a training that could be paused, and so a link."""
+    if _is_oom(error):
+        link = Link(attempt, (), None)
+        link.open()
+        tell_of_oom(link, error)
+        link.close()
+
+
+def _is_oom(error: BaseException) -> bool:
+    return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
 
 
 def _needed(text: str) -> int:
@@ -22,7 +36,7 @@ def _needed(text: str) -> int:
     tried = _TRIED.search(text)
     if tried is None:
         return 0
-    return _held() + int(float(tried[1]) * _UNITS[tried[2]])
+    return _held() + parse_size(tried[1])
 
 
 def _held() -> int:

@@ -44,12 +44,26 @@ def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps
         limit.hold_to(attempt.limit)
     trainable = trainable_class()
     try:
-        trainable.setup(dict(config or {}))
+        _set_up(trainable, config, attempt)
         if attempt is None:
             return _train(trainable, steps)
         return _train_under_gpurun(trainable, steps, attempt)
     finally:
         trainable.cleanup()
+
+
+def _set_up(
+    trainable: Trainable, config: dict[str, Any] | None, attempt: job.Attempt | None
+) -> None:
+    """Call setup, in which a model goes to its device: what it lacks there is told as in a step."""
+    try:
+        trainable.setup(dict(config or {}))
+    except Exception as error:
+        if attempt is not None:
+            from gpurun.sdk.oom import tell_alone
+
+            tell_alone(attempt, error)
+        raise
 
 
 def _train(trainable: T, steps: int) -> Result[T]:
