@@ -29,8 +29,6 @@ class Figures:
     """Of all device-seconds of trainings, those that went into work that counts."""
     use: float
     """Of all device-seconds until the last end, those in which somebody was on the device."""
-    together: int
-    """Most jobs on one device."""
     took: float
     """Seconds of one processor core that the replay took."""
 
@@ -59,7 +57,6 @@ def figures_of(policy: Policy, took: float) -> Figures:
         lost=lost / 3600,
         goodput=good / (good + lost) if good else 1.0,
         use=machine.busy / (makespan * len(machine.on)) if makespan else 0.0,
-        together=machine.most_together,
         took=took,
     )
 

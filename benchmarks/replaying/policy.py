@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.replaying.machine import Clock, Machine, Run
 from benchmarks.replaying.rates import Rates
@@ -52,7 +53,7 @@ class Policy(ABC):
         """Let all jobs come, and wait until the last has ended."""
         for work in works:
             self.book[work.number] = Outcome(work)
-            self.clock.at(work.arrival, _Arrival(self, work))
+            self.clock.at(work.arrival, partial(self.on_arrival, work))
         self.clock.run()
 
     @abstractmethod
@@ -76,12 +77,3 @@ class Policy(ABC):
     def done(self, run: Run) -> None:
         """Write down a regular end."""
         self.book[run.work.number].ended = self.clock.now
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    policy: Policy
-    work: Work
-
-    def __call__(self) -> None:
-        self.policy.on_arrival(self.work)

@@ -5,6 +5,7 @@ into the queue, may not start for 120 s, and begins again at its last own checkp
 """
 
 from bisect import insort
+from functools import partial
 
 from benchmarks.replaying.machine import Run
 from benchmarks.replaying.policy import Costs, Policy
@@ -60,7 +61,7 @@ class Requeue(Policy):
         if not run.work.light:
             self.trainings.append(run)
         if again:
-            self.clock.after(self.costs.resume, _Loaded(self, run))
+            self.clock.after(self.costs.resume, partial(self._loaded, run))
 
     def _preempt(self, run: Run) -> None:
         self.machine.stop(run)
@@ -69,15 +70,9 @@ class Requeue(Policy):
         thrown_away = done % CHECKPOINT_EVERY
         self.lost_work += thrown_away * run.work.gpus
         again = Run(run.work, run.left + thrown_away)
-        self.clock.after(REQUEUE_DELAY, lambda: self._queue(again))
+        self.clock.after(REQUEUE_DELAY, partial(self._queue, again))
 
-
-class _Loaded:
-    """A training has loaded its checkpoint, unless it was preempted meanwhile."""
-
-    def __init__(self, policy: Requeue, run: Run) -> None:
-        self.policy, self.run = policy, run
-
-    def __call__(self) -> None:
-        if self.run.devices:
-            self.policy.machine.hold_still(self.run, still=False)
+    def _loaded(self, run: Run) -> None:
+        """A training has loaded its checkpoint, unless it was preempted meanwhile."""
+        if run.devices:
+            self.machine.hold_still(run, still=False)

@@ -30,14 +30,14 @@ _FROM_TRAINING = (
 )  # fmt: skip
 
 
-_QUESTIONS = (m.AskStatus, m.AskWhy, m.AskEstimate, m.AskDoctor, m.SimulateLoad)
+Asked = m.AskStatus | m.AskWhy | m.AskEstimate | m.AskDoctor | m.SimulateLoad
 
 
 class Question(msgspec.Struct, frozen=True):
     """What changes nothing of a job; answered from the state after the batch that it came with."""
 
     incoming: Incoming
-    message: m.AskStatus | m.AskWhy | m.AskEstimate | m.AskDoctor | m.SimulateLoad
+    message: Asked
 
 
 Answer = m.Message | MessageEvent | Question | None
@@ -64,7 +64,7 @@ class Desk:
             return m.Problem(text=str(error))
         if isinstance(message, m.Hello):
             return self._greet(incoming, message)
-        if isinstance(message, _QUESTIONS):
+        if isinstance(message, Asked):
             return Question(incoming, message)
         return self._event(incoming, message)
 

@@ -6,6 +6,7 @@ import os
 import resource
 import stat
 import time
+from typing import NamedTuple
 
 from gpurun.protocol.paths import Paths
 
@@ -21,6 +22,42 @@ class TakenError(GroundError):
     """Another coordinator holds the lock."""
 
 
+class Folder(NamedTuple):
+    """One that a coordinator needs."""
+
+    path: str
+    variable: str
+    """What names another."""
+    private: bool
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return f"see who may write there, or set {self.variable} to another folder"
+
+    def trouble(self) -> str:
+        """Why it cannot be used, in one line; empty where it can. It is there."""
+        path, found = self.path, os.lstat(self.path)
+        if not stat.S_ISDIR(found.st_mode):
+            return f"{path} is not a folder; {self.advice}"
+        if self.private and (found.st_uid != os.getuid() or found.st_mode & 0o022):
+            return (
+                f"others may write in {path}; chmod 700 it if it is yours, or set "
+                f"{self.variable} to another folder"
+            )
+        if not os.access(path, os.W_OK | os.X_OK):
+            return f"the folder {path} cannot be written; {self.advice}"
+        return ""
+
+
+def folders(paths: Paths) -> tuple[Folder, ...]:
+    """Where its socket lies, and where its database does."""
+    return (
+        Folder(paths.runtime, "GPURUN_RUNTIME_DIR", private=True),
+        Folder(paths.state, "GPURUN_STATE_DIR", private=False),
+    )
+
+
 def prepare(paths: Paths) -> tuple[int, int]:
     """Make the folders and take both locks; return their descriptors, to be held for life.
 
@@ -28,8 +65,8 @@ def prepare(paths: Paths) -> tuple[int, int]:
     Two runtime folders may share one database: so that has a lock too.
     """
     os.umask(0o077)
-    _folder(paths.runtime, "GPURUN_RUNTIME_DIR", private=True)
-    _folder(paths.state, "GPURUN_STATE_DIR", private=False)
+    for folder in folders(paths):
+        _make(folder)
     _raise_descriptor_limit()
     lock, holder = _lock(paths.lock)
     if holder:
@@ -57,23 +94,14 @@ def _lock_database(paths: Paths) -> int:
         time.sleep(_HANDOVER / 50)
 
 
-def _folder(path: str, variable: str, *, private: bool) -> None:
-    advice = f"see who may write there, or set {variable} to another folder"
+def _make(folder: Folder) -> None:
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        found = os.lstat(path)
+        os.makedirs(folder.path, mode=0o700, exist_ok=True)
     except OSError as error:
-        text = f"the folder {path} cannot be made ({error.strerror}); {advice}"
+        text = f"the folder {folder.path} cannot be made ({error.strerror}); {folder.advice}"
         raise GroundError(text) from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise GroundError(f"{path} is not a folder; {advice}")
-    if private and (found.st_uid != os.getuid() or found.st_mode & 0o022):
-        raise GroundError(
-            f"others may write in {path}; chmod 700 it if it is yours, or set "
-            f"{variable} to another folder"
-        )
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise GroundError(f"the folder {path} cannot be written; {advice}")
+    if trouble := folder.trouble():
+        raise GroundError(trouble)
 
 
 def _lock(path: str) -> tuple[int, str]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
-from gpurun.coordinator.core.explained import estimate_text, estimated
+from gpurun.coordinator.core.explained import estimate_text, estimated, need_for
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
@@ -86,27 +86,27 @@ class Queries:
         return m.WhyReply(text=why_text(self._state, job), story=story)
 
     def _estimate(self, uid: int, spec: JobSpec) -> m.Message:
-        estimate = estimated(self._state, uid, spec)
-        return m.EstimateReply(text=estimate_text(self._state, uid, spec), estimate=estimate)
+        need = need_for(self._state, uid, spec)
+        return m.EstimateReply(text=estimate_text(spec, need), estimate=estimated(spec, need))
 
     def _simulate(self, incoming: Incoming, load: m.SimulateLoad) -> m.Message:
         """Occupy a simulated device for the sender's life."""
         if not isinstance(self._devices, SimulatedDevices):
             text = "this coordinator watches real devices; try GPURUN_DEVICES=sim:24GiB"
-            return m.Problem(text=text, code=1)
+            return m.Problem(text=text)
         if load.memory < 0 or not 0 <= load.utilization <= 1:
             return m.Problem(text="a load is at least 0 bytes, and 0 to 100 % of the time", code=2)
         pid = incoming.pid or load.pid
         started = processes.start_time(pid)
         if started is None:
-            return m.Problem(text=f"there is no process {pid}", code=1)
+            return m.Problem(text=f"there is no process {pid}")
         own = own_processes(self._state)
         try:
             device = self._devices.occupy(
                 pid, started, load.device, load.memory, load.utilization, own
             )
         except SimulatedOutOfMemoryError as error:
-            return m.Problem(text=str(error), code=1)
+            return m.Problem(text=str(error), code=m.DOES_NOT_FIT)
         except SimulationError as error:
             return m.Problem(text=str(error), code=2)
         self._look()

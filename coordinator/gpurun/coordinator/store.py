@@ -44,17 +44,14 @@ CREATE INDEX story_job ON story (job);
     """
 CREATE TABLE profiles (
     id INTEGER PRIMARY KEY,                -- in the order in which the runs ended
-    uid INTEGER NOT NULL,
-    path TEXT NOT NULL,
     profile BLOB NOT NULL                  -- JSON of core.estimator.profile.Profile
 );
-CREATE INDEX profiles_path ON profiles (uid, path, id);
 """,
 )
 """What makes version 1 of nothing, 2 of version 1, and so on: what is here never changes."""
 SCHEMA_VERSION = len(_SCHEMAS)
 PROFILES_KEPT = 10_000
-"""Runs, the last of all programs, that a new coordinator remembers."""
+"""Runs, the last of all programs, that are kept."""
 _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(Job).decode
 _decode_profile = msgspec.json.Decoder(Profile).decode
@@ -119,10 +116,8 @@ class Store:
     def profiles(self) -> list[Profile]:
         """What the last runs have left behind, oldest first."""
         with self._usable():
-            rows = self._db.execute(
-                "SELECT profile FROM profiles ORDER BY id DESC LIMIT ?", (PROFILES_KEPT,)
-            )
-            return [_decode_profile(row[0]) for row in rows][::-1]
+            rows = self._db.execute("SELECT profile FROM profiles ORDER BY id")
+            return [_decode_profile(row[0]) for row in rows]
 
     def next_id(self) -> int:
         """One more than the highest number that was ever given."""
@@ -158,9 +153,14 @@ class Store:
                 [_line(record) for record in records],
             )
             self._db.executemany(
-                "INSERT INTO profiles (uid, path, profile) VALUES (?, ?, ?)",
-                [(one.uid, one.program.path, _encode(one)) for one in profiles],
+                "INSERT INTO profiles (profile) VALUES (?)",
+                [(_encode(one),) for one in profiles],
             )
+            if profiles:
+                self._db.execute(
+                    "DELETE FROM profiles WHERE id <= (SELECT max(id) FROM profiles) - ?",
+                    (PROFILES_KEPT,),
+                )
             self._db.executemany(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(k.key, k.value) for k in kept]
             )

@@ -1,16 +1,15 @@
-"""What `gpurun doctor` looks at: the coordinator, folders, device files, the user's Python."""
+"""What `gpurun doctor` looks at: the coordinator, device files, the user's Python."""
 
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from gpurun.launcher.failure import Failure
 from gpurun.launcher.peer import listener
-from gpurun.launcher.places import paths, socket_path
+from gpurun.launcher.places import socket_path
 from gpurun.protocol.finding import Finding, finding
 from gpurun.protocol.messages import AskDoctor, DoctorReply
 
@@ -26,7 +25,6 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
 
     try:
         yield from _coordinator(environment)
-        yield from _folders(environment)
     except Failure as failure:
         yield finding("socket", str(failure))
     yield from device_files("/dev")
@@ -42,7 +40,8 @@ def _coordinator(environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield Finding("socket", f"{path}: coordinator {pid} listens")
     yield from _sees()
-    yield from _would_find(environment, "configuration")  # the next one reads it anew
+    # What the next one would find: it reads and makes these anew.
+    yield from _would_find(environment, "--without-devices")
 
 
 def _sees() -> Iterator[Finding]:
@@ -69,36 +68,6 @@ def _would_find(environment: Mapping[str, str], *only: str) -> Iterator[Finding]
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").splitlines() or ["it said nothing"]
         yield Finding("coordinator", lines[-1], "reinstall gpurun-scheduler, or report it")
-
-
-def _folders(environment: Mapping[str, str]) -> Iterator[Finding]:
-    places = paths(environment)
-    yield folder(places.runtime, "GPURUN_RUNTIME_DIR", private=True)
-    yield folder(places.state, "GPURUN_STATE_DIR", private=False)
-
-
-def folder(path: str, variable: str, *, private: bool) -> Finding:
-    """Whether a coordinator could use this folder, or make it."""
-    there = path
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
-    found = os.stat(there)
-    if not _is_writable(there):
-        cure = f"see who may write there, or set {variable} to another folder"
-        return Finding("permissions", f"{there} cannot be written", cure)
-    if private and there == path and (found.st_uid != os.getuid() or found.st_mode & 0o022):
-        cure = f"chmod 700 it if it is yours, or set {variable} to another folder"
-        return Finding("permissions", f"others may write in {path}", cure)
-    return Finding("permissions", f"{path} can be written")
-
-
-def _is_writable(path: str) -> bool:
-    """Whether a file can be made there; it has no name, and is gone at once."""
-    try:
-        with tempfile.TemporaryFile(dir=path):
-            return True
-    except OSError:
-        return False
 
 
 def device_files(root: str) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def user_python(environment: Mapping[str, str]) -> Iterator[Finding]:
         cure = "see that it starts, or activate another environment"
         yield Finding("sdk", f"{python} does not run ({error})", cure)
         return
-    simulated = environment.get("GPURUN_DEVICES", "").startswith("sim")
+    simulated = environment.get("GPURUN_DEVICES", "").strip().lower().startswith("sim")
     yield _other(python, found["other"])
     yield _sdk(python, found["sdk"])
     yield _torch(python, found["torch"], simulated=simulated)

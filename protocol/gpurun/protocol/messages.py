@@ -357,6 +357,10 @@ class Drain(Message, frozen=True):
     on: bool
 
 
+DOES_NOT_FIT = 1
+"""The code of the Problem that answers a load for which the device has no room."""
+
+
 class SimulateLoad(Message, frozen=True):
     """Occupy a simulated device for as long as the sender lives."""
 

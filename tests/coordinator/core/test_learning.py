@@ -5,7 +5,7 @@ import pytest
 from tests.coordinator.core.world import OTHER_USER, USER, World
 
 from gpurun.coordinator.core.events import SampleEvent
-from gpurun.coordinator.core.explained import estimate_text, estimated
+from gpurun.coordinator.core.explained import estimate_text, estimated, need_for
 from gpurun.coordinator.core.job import Basis
 from gpurun.coordinator.core.known import known_memory
 from gpurun.coordinator.core.ledger import Load
@@ -15,8 +15,19 @@ from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobSpec, JobState, ProgramId
 from gpurun.protocol.quantity import GIB
+from gpurun.protocol.status import Estimates
 
 TRAIN = ProgramId(path="/home/user/train.py", interpreter="/usr/bin/python", digest="1")
+
+
+def estimated_for(world: World, spec: JobSpec) -> Estimates:
+    """The figures for a job of the usual user's."""
+    return estimated(spec, need_for(world.scheduler.state, USER, spec))
+
+
+def text_for(world: World, spec: JobSpec) -> str:
+    """The same as a sentence."""
+    return estimate_text(spec, need_for(world.scheduler.state, USER, spec))
 
 
 def batch(size: int, digest: str = "1") -> ProgramId:
@@ -117,8 +128,8 @@ def test_profiles_outlive_the_coordinator() -> None:
 def test_a_changed_script_is_inferred_with_a_wider_interval() -> None:
     world = World(24 * GIB)
     run(world, 10, program=batch(8))
-    same = estimated(world.scheduler.state, USER, spec(batch(8)))
-    changed = estimated(world.scheduler.state, USER, spec(batch(8, digest="2")))
+    same = estimated_for(world, spec(batch(8)))
+    changed = estimated_for(world, spec(batch(8, digest="2")))
     assert (same.basis, changed.basis) == ("learned", "inferred")
     assert same.memory is not None
     assert changed.memory is not None
@@ -129,7 +140,7 @@ def test_a_number_among_the_arguments_carries_the_estimate_over() -> None:
     world = World(80 * GIB)
     for size in (8, 16, 32):
         run(world, 2 + size / 4, program=batch(size))
-    found = estimated(world.scheduler.state, USER, spec(batch(24)))
+    found = estimated_for(world, spec(batch(24)))
     assert found.basis == "inferred"
     assert found.memory_figure.low == pytest.approx(8 * GIB, rel=0.01)
     assert found.memory is not None
@@ -140,10 +151,10 @@ def test_a_running_sibling_teaches_once_it_has_long_been_at_its_plateau() -> Non
     world = World(24 * GIB, 24 * GIB)
     sibling = world.start(program=TRAIN)
     world.use(sibling, 5, 0.5, looks=10)
-    young = estimated(world.scheduler.state, USER, spec(TRAIN))
+    young = estimated_for(world, spec(TRAIN))
     assert young.basis == "unknown"
     world.use(sibling, 5, 0.5, looks=60)
-    settled = estimated(world.scheduler.state, USER, spec(TRAIN))
+    settled = estimated_for(world, spec(TRAIN))
     assert settled.basis == "inferred"
     assert settled.memory is not None
     assert 5 * GIB < settled.memory < 7 * GIB
@@ -155,7 +166,7 @@ def test_a_run_too_short_to_be_seen_teaches_nothing() -> None:
     world.use(job, 1, looks=1)
     world.exit(job)
     assert len(world.profiles) == 1
-    assert estimated(world.scheduler.state, USER, spec(TRAIN)).basis == "unknown"
+    assert estimated_for(world, spec(TRAIN)).basis == "unknown"
 
 
 def test_a_program_that_fills_the_device_still_starts_on_an_empty_one() -> None:
@@ -293,13 +304,13 @@ def test_an_estimate_is_explained_in_one_sentence() -> None:
         "(seen: 5.0 GiB); 50 % of its time, learned from 1 run, while alone"
     )
     told = spec(TRAIN, memory=6 * GIB, utilization=0.4)
-    assert estimate_text(world.scheduler.state, USER, told) == (
+    assert text_for(world, told) == (
         "train.py: would reserve 6.0 GiB on each device, as told; 40 % of its time, as told"
     )
 
 
 def explain(world: World, program: ProgramId) -> str:
-    return estimate_text(world.scheduler.state, USER, spec(program))
+    return text_for(world, spec(program))
 
 
 def spec(program: ProgramId, **told: object) -> JobSpec:
@@ -344,6 +355,6 @@ def test_an_estimate_promises_no_more_than_a_device_has() -> None:
     run(world, 20, program=batch(8))
     run(world, 23, program=batch(10))
     spec = JobSpec(command=("x",), cwd="/", name="x", program=batch(40))
-    found = estimated(world.scheduler.state, USER, spec)
+    found = estimated_for(world, spec)
     assert found.memory == 24 * GIB
-    assert "24.0 GiB" in estimate_text(world.scheduler.state, USER, spec)
+    assert "24.0 GiB" in text_for(world, spec)

@@ -1,10 +1,9 @@
 """An end for lack of memory is recognised, said in plain words, and raises the next estimate."""
 
 import pytest
-from tests.coordinator.core.test_learning import TRAIN, run, spec
-from tests.coordinator.core.world import USER, World
+from tests.coordinator.core.test_learning import TRAIN, estimated_for, run, spec
+from tests.coordinator.core.world import World
 
-from gpurun.coordinator.core.explained import estimated
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB
@@ -49,7 +48,7 @@ def test_the_next_estimate_of_a_learned_program_is_raised() -> None:
     job = world.start(program=TRAIN)
     world.use(job, 4.2, looks=3)
     ended = run_out(world, job)
-    found = estimated(world.scheduler.state, USER, spec(TRAIN)).memory
+    found = estimated_for(world, spec(TRAIN)).memory
     assert found == ended.ask_for == pytest.approx(4.2 * 1.25 * GIB, rel=0.01)
     assert ended.text.endswith("next time 5.2 GiB will be reserved")
 
@@ -128,7 +127,7 @@ def test_one_that_never_was_seen_still_teaches() -> None:
     world = World(24 * GIB)
     job = world.start(4, 0.1, program=TRAIN)
     run_out(world, job, needed=9)
-    found = estimated(world.scheduler.state, USER, spec(TRAIN))
+    found = estimated_for(world, spec(TRAIN))
     assert (found.basis, found.memory) == ("inferred", int(9 * GIB * 1.05))
 
 

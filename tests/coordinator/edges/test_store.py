@@ -15,7 +15,7 @@ from gpurun.coordinator.core.events import Event
 from gpurun.coordinator.core.job import Job, Reservation
 from gpurun.coordinator.core.state import ENDED_KEPT
 from gpurun.coordinator.outbox import Outbox
-from gpurun.coordinator.store import PROFILES_KEPT, SCHEMA_VERSION, Store, StoreError
+from gpurun.coordinator.store import _SCHEMAS, PROFILES_KEPT, SCHEMA_VERSION, Store, StoreError
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB
@@ -240,11 +240,13 @@ def test_a_database_of_version_1_gets_its_profiles_and_keeps_its_jobs(path: str)
     connection.close()
 
 
-def test_a_migration_that_fails_changes_nothing(path: str) -> None:
-    """Somebody's table is in the way: the database is still of version 1, and that is said."""
+def test_a_migration_that_fails_changes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last statement fails: the database is still of version 1, and that is said."""
+    first, second = _SCHEMAS
+    broken = (first, f"{second} CREATE TABLE jobs (id);")
+    monkeypatch.setattr("gpurun.coordinator.store._SCHEMAS", broken)
     connection = sqlite3.connect(path)
     connection.executescript((COMPAT / "schema_1.sql").read_text())
-    connection.execute("CREATE INDEX profiles_path ON jobs (uuid)")
     connection.commit()
     assert "cannot be used" in one_line(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)

@@ -10,10 +10,28 @@ from gpurun.protocol.job import JobSpec
 from gpurun.protocol.quantity import format_share, format_size
 
 
-def estimated(state: State, uid: int, spec: JobSpec) -> status.Estimates:
-    """The figures for a job of this user's."""
+class Needed(msgspec.Struct, frozen=True):
+    """What was told of a job's memory, and what the user's runs say of it."""
+
+    told: int | None
+    guess: Guess | None
+    utilization: Guess | None
+
+
+def need_for(state: State, uid: int, spec: JobSpec) -> Needed:
+    """Look once; no more is reserved than a device has, and a percentage is of the largest."""
+    most = max((device.sample.total or 0 for device in state.devices.values()), default=0)
     need = need_of(state, uid, spec, state.charged())
-    memory = _told(_told_memory(state, spec)) or _learned(_offered(state, need.memory))
+    told = spec.memory if spec.memory_share is None else int(spec.memory_share * most)
+    guess = need.memory
+    if guess is not None and guess.high > most:
+        guess = msgspec.structs.replace(guess, low=min(guess.low, most), high=float(most))
+    return Needed(told, guess, need.utilization)
+
+
+def estimated(spec: JobSpec, need: Needed) -> status.Estimates:
+    """The figures for a job."""
+    memory = _told(need.told) or _learned(need.guess)
     share = _told(spec.utilization) or _learned(need.utilization)
     return status.Estimates(
         memory=None if memory.high is None else int(memory.high),
@@ -25,27 +43,10 @@ def estimated(state: State, uid: int, spec: JobSpec) -> status.Estimates:
     )
 
 
-def estimate_text(state: State, uid: int, spec: JobSpec) -> str:
+def estimate_text(spec: JobSpec, need: Needed) -> str:
     """The same as a sentence."""
-    need = need_of(state, uid, spec, state.charged())
-    memory = _memory_text(_told_memory(state, spec), _offered(state, need.memory))
+    memory = _memory_text(need.told, need.guess)
     return f"{spec.name}: {memory}; {_share_text(spec.utilization, need.utilization)}"
-
-
-def _offered(state: State, guess: Guess | None) -> Guess | None:
-    """No more is reserved than a device has."""
-    totals = [device.sample.total or 0 for device in state.devices.values()]
-    if guess is None or guess.high <= (most := max(totals, default=0)):
-        return guess
-    return msgspec.structs.replace(guess, low=min(guess.low, most), high=float(most))
-
-
-def _told_memory(state: State, spec: JobSpec) -> int | None:
-    """As told; a percentage of the largest device."""
-    if spec.memory_share is None:
-        return spec.memory
-    totals = [device.sample.total or 0 for device in state.devices.values()]
-    return int(spec.memory_share * max(totals, default=0))
 
 
 def _told(value: float | None) -> status.Figure | None:

@@ -18,6 +18,7 @@ class _Resident(msgspec.Struct):
     """What does not change of a process while it lives, and whose it is."""
 
     pidfd: int
+    """-1 where it is not to be seen: its end is that the driver does not name it any more."""
     start_time: int
     user: str | None
     command: str | None
@@ -100,16 +101,18 @@ class Residents:
             command=command_of(pid),
             job=self._job_of(pid, before),
         )
+        self._known[pid] = resident
         if pidfd >= 0:
             self._epoll.register(pidfd, select.EPOLLIN)
-            self._known[pid], self._pids[pidfd] = resident, pid
+            self._pids[pidfd] = pid
         return resident
 
     def _forget(self, pid: int) -> None:
         pidfd = self._known.pop(pid).pidfd
-        del self._pids[pidfd]
-        self._epoll.unregister(pidfd)
-        os.close(pidfd)
+        if pidfd >= 0:
+            del self._pids[pidfd]
+            self._epoll.unregister(pidfd)
+            os.close(pidfd)
 
 
 def _open(pid: int) -> int:

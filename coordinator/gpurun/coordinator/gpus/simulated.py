@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from gpurun.coordinator.core.sample import DeviceSample, OwnProcess
-from gpurun.coordinator.gpus.holders import holder
+from gpurun.coordinator.core.sample import DeviceSample, OwnProcess, ProcessSample
 from gpurun.coordinator.gpus.loads import Load, Loads, SimulationError
-from gpurun.coordinator.processes import Table, alive
+from gpurun.coordinator.processes import Table, alive, command_of, user_of
 from gpurun.protocol.quantity import format_size
 
 
@@ -121,14 +120,23 @@ class SimulatedDevices:
             total=self._memory,
             free=max(0, self._memory - sum(one.memory for one in holdings)),
             utilization=min(1.0, sum(one.utilization for one in holdings)),
-            processes=tuple(
-                msgspec.structs.replace(
-                    holder(one.pid, table, memory=one.memory, utilization=one.utilization),
-                    assumed=one.assumed,
-                )
-                for one in holdings
-            ),
+            processes=tuple(_process(one, table) for one in holdings),
         )
+
+
+def _process(one: _Holding, table: Table) -> ProcessSample:
+    """Who holds it; what /proc does not tell stays unknown."""
+    found = table.stat(one.pid)
+    return ProcessSample(
+        pid=one.pid,
+        start_time=found.start_time if found else 0,
+        user=user_of(one.pid),
+        command=command_of(one.pid),
+        memory=one.memory,
+        utilization=one.utilization,
+        job=table.owner(one.pid),
+        assumed=one.assumed,
+    )
 
 
 def _holdings(loads: Iterable[Load], own: Sequence[OwnProcess], table: Table) -> Iterator[_Holding]:

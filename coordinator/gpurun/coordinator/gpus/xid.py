@@ -25,7 +25,9 @@ class XidEvents:
 
     def __init__(self, nvml: Any) -> None:
         self._nvml = nvml
-        self._watched: dict[int | None, str] = {}
+        self._names: dict[int | None, str] = {}
+        """UUIDs, also of GPUs that are lost: their last event comes after them."""
+        self._watched: set[str] = set()
         self._due, self._pause = float("-inf"), _SHORTEST
         try:
             self._set = nvml.nvmlEventSetCreate()
@@ -34,27 +36,28 @@ class XidEvents:
 
     def watch(self, uuid: str, handle: Any) -> None:
         """Hear of this GPU; one that tells no events is judged by its other answers."""
-        if self._set is None or self._watched.get(_address(handle)) == uuid:
+        if self._set is None or uuid in self._watched:
             return
         try:
             self._nvml.nvmlDeviceRegisterEvents(handle, _EVENT, self._set)
         except self._nvml.NVMLError:
             return
-        self._watched[_address(handle)] = uuid
+        self._names[_address(handle)] = uuid
+        self._watched.add(uuid)
 
     def forget(self, uuid: str) -> None:
         """A GPU that was lost must be watched anew when it is found again."""
-        self._watched = {place: one for place, one in self._watched.items() if one != uuid}
+        self._watched.discard(uuid)
 
     def take(self, now: float) -> Iterator[tuple[str, int]]:
         """Give what has happened since: UUIDs of GPUs with XID numbers."""
-        if not self._watched or now < self._due:
+        if not self._names or now < self._due:
             return
         try:
             for _ in range(_MOST):
                 event = self._nvml.nvmlEventSetWait(self._set, 0)
                 self._pause = _SHORTEST
-                yield self._watched.get(_address(event.device), ""), event.eventData
+                yield self._names.get(_address(event.device), ""), event.eventData
         except self._nvml.NVMLError as error:
             if error.value != TIMEOUT:
                 self._due = now + self._pause

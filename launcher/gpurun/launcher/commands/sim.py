@@ -31,7 +31,7 @@ def load(mem: int, util: float, seconds: float) -> int:
 
     from gpurun.launcher.conversation import Conversation
     from gpurun.launcher.failure import Failure
-    from gpurun.protocol.messages import Done, SimulateLoad
+    from gpurun.protocol.messages import DOES_NOT_FIT, Done, SimulateLoad
 
     device = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
     message = SimulateLoad(memory=mem, utilization=util, pid=os.getpid(), device=device)
@@ -39,7 +39,7 @@ def load(mem: int, util: float, seconds: float) -> int:
         try:
             click.echo(conversation.ask(message, Done).text)
         except Failure as failure:
-            if "out of memory" in str(failure):
+            if failure.code == DOES_NOT_FIT:
                 _tell_of_it(conversation, mem)
             raise
     time.sleep(seconds)
