@@ -123,6 +123,15 @@ def test_a_runtime_folder_that_others_may_write_is_a_problem(doctor: Doctor, fol
     assert "chmod 700 it" in line
 
 
+def test_a_runtime_folder_that_is_a_link_is_a_problem(doctor: Doctor, folder: str) -> None:
+    """It leads to a folder, but a coordinator follows nobody's link."""
+    os.symlink("/", f"{folder}/run")
+    code, lines = doctor()
+    (line,) = problems(lines)
+    assert code == 1
+    assert "run is not a folder; see who may write there" in line
+
+
 def test_a_folder_that_is_a_file_is_a_problem(doctor: Doctor, folder: str) -> None:
     Path(folder, "state").write_text("")
     code, lines = doctor()
@@ -201,10 +210,10 @@ def test_what_is_wrong_with_the_users_python_has_its_cure(
 def test_a_torch_without_cuda_is_a_problem_on_real_devices_only(
     start: Start, folder: str, environment: dict[str, str], coordinator: CoordinatorDouble
 ) -> None:
-    """On simulated ones it computes on the processor."""
+    """On simulated ones, however they are written, it computes on the processor."""
     says = '{"sdk": "importable", "torch": ["2.6", ""], "other": ""}'
     found = environment | python(folder, says)
-    for devices, expected in (("nvml", 1), ("sim:24GiB", 0)):
+    for devices, expected in (("nvml", 1), ("sim:24GiB", 0), ("SIM:24GiB", 0)):
         command = start("doctor", env=found | {"GPURUN_DEVICES": devices})
         coordinator.expect(AskDoctor)
         coordinator.send(DoctorReply(findings=()))

@@ -120,7 +120,8 @@ static struct {
 
 static int initialized;
 static int outgrown;
-static int registered[GPUS]; /* a device that is lost has to be registered anew */
+static int registered[GPUS]; /* told of while it is lost, and not when it has come back */
+static int was_lost[GPUS];
 static u64 told[GPUS]; /* the number of the last event that was told */
 
 static u64 now(void)
@@ -278,8 +279,9 @@ static int find(const char *call, void *handle, gpu_t **gpu)
     if (place >= state.count)
         return INVALID_ARGUMENT;
     *gpu = &state.all[place];
-    if ((*gpu)->lost)
+    if (was_lost[place] && !(*gpu)->lost)
         registered[place] = 0;
+    was_lost[place] = (*gpu)->lost;
     return (*gpu)->lost;
 }
 

@@ -190,6 +190,18 @@ def test_rule_12_any_other_xid_sets_the_gpu_aside(driver: Driver) -> None:
     assert "XID 79" in driver.starts(TWO).sample()[1].health
 
 
+def test_rule_12_what_is_said_of_a_gpu_after_it_was_lost_sets_it_aside(driver: Driver) -> None:
+    """Its last event comes when it answers no more; that another is heard does not hide it."""
+    driver.starts(TWO).sample()
+    driver.plays(gpu(FIRST) + gpu(SECOND, f"lost {LOST}"))
+    driver.sample()
+    driver.plays(gpu(FIRST) + gpu(SECOND, f"lost {LOST}", "xid 1 79"))
+    driver.sample()
+    driver.plays(TWO)
+    first, second = driver.sample()
+    assert (first.health, "XID 79" in second.health) == (HEALTHY, True)
+
+
 def test_rule_12_a_gpu_that_was_lost_is_heard_again(driver: Driver) -> None:
     """With its handle its events are gone, and both come back."""
     driver.starts(TWO).sample()

@@ -37,6 +37,10 @@ ORPHAN = (
 """Leaves a process in a session and a group of its own behind."""
 
 
+UNSEEN = 4_194_305
+"""More than any pid_max."""
+
+
 def look(residents: Residents, *pids: int, own: tuple[object, ...] = ()) -> list[ProcessSample]:
     """One round in which the driver names these."""
     residents.begin(own)  # type: ignore[arg-type]
@@ -91,6 +95,24 @@ def test_rule_05_who_lives_is_read_once(child: Start, monkeypatch: pytest.Monkey
     monkeypatch.setattr(proc, "stat", lambda _: pytest.fail("read again"))
     monkeypatch.setattr(module, "command_of", lambda _: pytest.fail("read again"))
     assert look(residents, process.pid) == [first]
+    residents.close()
+
+
+def test_rule_05_who_is_not_to_be_seen_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in another container has no entry in /proc, in no round."""
+    looked: list[int] = []
+
+    def command_of(pid: int) -> None:
+        looked.append(pid)
+
+    monkeypatch.setattr(module, "command_of", command_of)
+    residents = Residents()
+    for _ in range(3):
+        (sample,) = look(residents, UNSEEN)
+        assert (sample.user, sample.command, sample.job) == (None, None, None)
+    look(residents)
+    look(residents)
+    assert (looked, residents._known) == ([UNSEEN], {})
     residents.close()
 
 
