@@ -56,7 +56,7 @@ def _charged_while_there(state: State) -> None:
 def _consistent(state: State) -> None:
     """The fields of a job agree with its state."""
     for job in state.live():
-        if job.state in (JobState.QUEUED, JobState.PAUSED) and not job.stands:
+        if job.state in (JobState.QUEUED, JobState.PAUSED) and not job.stays:
             assert job.process is None, job
             assert not job.charged, job
         if job.state in (JobState.RUNNING, JobState.PAUSING) and job.left is None:

@@ -64,8 +64,8 @@ def _room_is_kept_until_seen_free(event: Event, before: Job, record: Record) -> 
     if record.trigger in (Note.ADJUSTED, Note.SHRINK, Trigger.STAND):
         assert record.job.reservations
         return
-    if before.stands and record.trigger == Trigger.GRANT:
-        assert record.job.reservations == before.stood
+    if before.stays and record.trigger == Trigger.GRANT:
+        assert record.job.reservations == before.regains
         return
     unused = before.lease is not None and before.process is None
     assert record.trigger in GIVEN_BACK or unused, record
@@ -97,7 +97,7 @@ def _a_pause_loses_nothing(before: Job, job: Job) -> None:
     if before.state is JobState.PAUSING:
         assert job.state in OUT_OF_A_PAUSE, job
     if job.state is JobState.PAUSED and before.state is not JobState.PAUSED:
-        assert bool(job.checkpoint) or job.stands, job
-        assert (job.process is None) is not job.stands, job
+        assert bool(job.checkpoint) or job.stays, job
+        assert (job.process is None) is not job.stays, job
     if before.checkpoint and not job.state.ended:
         assert job.checkpoint, "6. the last durable checkpoint counts"

@@ -191,7 +191,7 @@ def test_a_new_coordinator_finds_it_standing(world: World) -> None:
     assert request is not None
     world.restart()
     attach(world, training, standing=request.request)
-    assert world.job(training).stands
+    assert world.job(training).stays
     world.advance(3.0)
     world.say(world.peer(), m.Exited(job=light, attempt=1, code=0))
     world.sample()

@@ -98,8 +98,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What a lapsed lease had reserved: its launcher may yet turn out to have used it."""
     reservations: tuple[Reservation, ...] = ()
     """Kept until its processes are seen gone, whatever the state."""
-    stood: tuple[Reservation, ...] = ()
-    """What it is charged with again when it goes on from where it stands."""
+    regains: tuple[Reservation, ...] = ()
+    """What it is charged with again when it goes on in the processes that it has."""
     granted: int = 0
     """Bytes reserved on each device by the last grant."""
     basis: Basis = Basis.UNKNOWN
@@ -157,9 +157,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
 
     @property
-    def stands(self) -> bool:
-        """Whether it is paused with its processes alive and its memory held."""
-        return bool(self.stood)
+    def stays(self) -> bool:
+        """Whether it is paused with its processes alive: it stands, or is parked."""
+        return bool(self.regains)
 
     @property
     def ready(self) -> bool:

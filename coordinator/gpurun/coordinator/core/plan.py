@@ -72,13 +72,13 @@ class Plan:
         yield from deviceless
         further, looked_at = FURTHER, {job.id for job in deviceless}
         sharers = state.jobs.sharers
-        standers = sum(job.stands and job.ready for job in state.jobs.active())
+        standers = sum(job.stays and job.ready for job in state.jobs.active())
         for job in in_order(state.jobs, state.settings.pause, state.now.boot):
             if job.id not in looked_at:
                 looked_at.add(job.id)
                 yield job
             sharers -= job.spec.share
-            standers -= job.stands
+            standers -= job.stays
             further -= self._is_full()
             if further <= 0 and not standers and not (sharers and self._has_memory()):
                 break
@@ -117,7 +117,7 @@ class Plan:
     def _take(self, job: Job) -> None:
         """Give the job its devices, or say why it waits."""
         verdicts = self.verdicts(job)
-        if job.stands:
+        if job.stays:
             self._take_up(job, verdicts)
             return
         chosen = choose(job.spec, verdicts)
@@ -130,9 +130,9 @@ class Plan:
 
     def verdicts(self, job: Job) -> list[Verdict]:
         """The sum on each device that the job may use; for one that stands, where it does."""
-        if not job.stands:
+        if not job.stays:
             return judge_all(job, self.loads.values(), self.state.settings)
-        here = ((held, self.loads[held.device]) for held in job.stood if held.device in self.loads)
+        here = ((held, self.loads[held.device]) for held in job.regains if held.device in self.loads)
         return [judge_return(job, held, load) for held, load in here]
 
     def _take_up(self, job: Job, verdicts: list[Verdict]) -> None:

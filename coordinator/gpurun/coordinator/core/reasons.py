@@ -22,7 +22,7 @@ def own_reason(state: State, job: Job) -> WaitReason | None:
     if job.after:
         names = ", ".join(_label(state, number) for number in job.after)
         return WaitReason(ReasonCode.AFTER, f"starts when {names} has finished")
-    if job.stopped or (job.id not in state.launchers and not job.stands):
+    if job.stopped or (job.id not in state.launchers and not job.stays):
         return WaitReason(ReasonCode.STOPPED, "its launcher is stopped; fg in its shell")
     if state.drained:
         text = "nothing new is admitted; gpurun drain --off ends that"

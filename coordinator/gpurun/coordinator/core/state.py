@@ -124,7 +124,7 @@ class State:
             # Whose lease is used, or whose training goes on, took its room before.
             self.pass_wanted |= trigger not in (Trigger.SPAWNED, Trigger.RESUMED)
         if state.ended:
-            changes |= {"ended_at": self.now.wall, "lease": None, "pause": None, "stood": ()}
+            changes |= {"ended_at": self.now.wall, "lease": None, "pause": None, "regains": ()}
         job = msgspec.structs.replace(job, state=state, **changes)
         self._put(job)
         self._record(job, trigger, detail)

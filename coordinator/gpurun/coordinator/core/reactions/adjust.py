@@ -46,8 +46,8 @@ def _adjust(
     state: State, job: Job, spec: JobSpec, reserved: tuple[Reservation, ...], *, memory: bool
 ) -> None:
     changes: dict[str, object] = {"reservations": reserved}
-    if job.stands:
-        changes = {"reservations": tuple(map(still, reserved)), "stood": reserved}
+    if job.stays:
+        changes = {"reservations": tuple(map(still, reserved)), "regains": reserved}
     if memory and reserved:
         changes |= {"granted": max(held.memory for held in reserved), "basis": Basis.TOLD}
     state.update(job, Note.ADJUSTED, "by a person", spec=spec, **changes)
@@ -70,7 +70,7 @@ def _reserved(
     state: State, job: Job, spec: JobSpec, message: Adjust
 ) -> tuple[Reservation, ...] | str:
     """What the job holds with the figures that were told, or why there is no room for that."""
-    whole = job.stood or job.reservations
+    whole = job.regains or job.reservations
     if not job.charged or not (_tells_memory(message) or message.utilization):
         return whole
     plan = Plan(state)
@@ -81,7 +81,7 @@ def _reserved(
         if load is None or load.stale or not load.healthy:
             return "its device is not seen now"
         after = _after(before, spec, message, load)
-        now = still(after) if job.stands else after
+        now = still(after) if job.stays else after
         grows = now.memory > before.memory or now.utilization > before.utilization
         verdict = judge(_wishing(job, now), load.without(frozenset({job.id})), state.settings)
         if grows and not verdict.fits:

@@ -47,7 +47,7 @@ def on_detach(state: State, event: MessageEvent, message: Detach) -> None:
 
 def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> None:
     """Bring both sides to the same view of a pause under way."""
-    if job.stands or message.standing:
+    if job.stays or message.standing:
         _catch_up_standing(state, event, job, message.standing)
         return
     order = orders.order_of(job, message.resting) if message.resting else None
@@ -64,10 +64,10 @@ def _catch_up_standing(state: State, event: MessageEvent, job: Job, standing: in
     order = orders.order_of(job, standing)
     if order is not None:
         come_to_stand(state, job, order, "said again")
-    elif job.stands and not standing:
+    elif job.stays and not standing:
         job = go_on(state, job)  # it saw no coordinator for long, and trains
         state.move(job, Trigger.RESUMED, "by itself", pause=None)
-    elif standing and not job.stands:
+    elif standing and not job.stays:
         state.send(event.peer, GoOn(job=job.id, request=standing))
 
 

@@ -32,7 +32,7 @@ def acknowledge(state: State, event: MessageEvent, job_id: int) -> None:
 
 def end(state: State, job: Job, code: int, survivors: tuple[int, ...] = ()) -> None:
     """The job is over, with this exit code."""
-    if job.state.waits and not job.stands:
+    if job.state.waits and not job.stays:
         job = reclaim(state, job)
     trigger = Trigger.FINISH if code == 0 else Trigger.FAIL
     if job.cancelling:
@@ -58,7 +58,7 @@ def _attempt_ended(state: State, job: Job, message: Exited) -> None:
 
 def _said_before(job: Job) -> bool:
     """Whether the attempt has ended already: a paused job's, or it never began."""
-    return job.ended_for_pause or (job.state.waits and job.lapsed is None and not job.stands)
+    return job.ended_for_pause or (job.state.waits and job.lapsed is None and not job.stays)
 
 
 def _pause_behind(job: Job, message: Exited) -> PauseOrder | None:

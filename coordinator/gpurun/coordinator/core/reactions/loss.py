@@ -47,7 +47,7 @@ def lose(state: State, job: Job, detail: str) -> None:
 
 def live_on(state: State, job: Job) -> None:
     """Without a launcher there is no pause by exit: a training that was asked goes on."""
-    if job.stands:
+    if job.stays:
         state.update(job, launcher=None)
         return
     if job.pause is not None and job.state is JobState.PAUSING:

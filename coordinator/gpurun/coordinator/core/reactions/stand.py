@@ -34,7 +34,7 @@ def come_to_stand(state: State, job: Job, order: PauseOrder, detail: str) -> Non
         detail,
         pause=order,
         pauses=job.pauses + 1,
-        stood=job.reservations,
+        regains=job.reservations,
         reservations=tuple(map(still, job.reservations)),
     )
     state.look()
@@ -50,7 +50,7 @@ def go_on(state: State, job: Job) -> Job:
     """There is time for it again: it says Resumed when it does."""
     request = job.pause.request if job.pause is not None else 0
     job = state.move(
-        job, Trigger.GRANT, "goes on where it stands", reservations=job.stood, stood=()
+        job, Trigger.GRANT, "goes on where it stands", reservations=job.regains, regains=()
     )
     state.forget_windows(job)
     state.tell_training(job, GoOn(job=job.id, request=request))
