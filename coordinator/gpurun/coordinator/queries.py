@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from gpurun.coordinator import clock, processes
 from gpurun.coordinator.core.explained import estimate_text, estimated, need_for
+from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.reference import known
 from gpurun.coordinator.core.sample import OwnProcess
@@ -117,6 +118,12 @@ class Queries:
         return m.Done(job=0, text=text)
 
 
+def _uses(job: Job, reserved: int) -> int:
+    """Bytes, as far as the job's own word goes: one that has given its memory back keeps little."""
+    order = job.pause
+    return reserved if order is None or not order.released else min(reserved, order.kept)
+
+
 def own_processes(state: State) -> tuple[OwnProcess, ...]:
     """The roots of our jobs' trees, with what each job reserved.
 
@@ -130,7 +137,7 @@ def own_processes(state: State) -> tuple[OwnProcess, ...]:
             launcher=job.launcher.pid if job.launcher else 0,
             launcher_start=job.launcher.start_time if job.launcher else 0,
             devices=tuple(held.device for held in job.reservations),
-            memory=max((held.memory for held in job.reservations), default=0),
+            memory=_uses(job, max((held.memory for held in job.reservations), default=0)),
             utilization=max((held.utilization for held in job.reservations), default=0.0),
         )
         for job in state.jobs.active()

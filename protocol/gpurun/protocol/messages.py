@@ -179,6 +179,10 @@ class Attach(Message, frozen=True):
     checkpoint: str = ""
     standing: int = 0
     """The pause request for which the training stands with all that it holds."""
+    parked: int = 0
+    """The pause request for which its state is in host memory."""
+    kept: int = 0
+    """Bytes that one that is parked keeps of each device, as far as it knows."""
 
 
 class Capturing(Message, frozen=True):
@@ -200,6 +204,21 @@ class Standing(Message, frozen=True):
     step: int
 
 
+class Released(Message, frozen=True):
+    """Its state is in host memory and the device's is given back: it waits there until GoOn.
+
+    Durable follows when the checkpoint is on disk; or came before, where a script saves by itself.
+    """
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+    step: int
+    kept: int
+    """Bytes of each device that the allocator still holds; the context comes on top."""
+
+
 class Overdue(Message, frozen=True):
     """At a safe point, but after the deadline: the training goes on unless asked anew."""
 
@@ -210,7 +229,7 @@ class Overdue(Message, frozen=True):
 
 
 class Durable(Message, frozen=True):
-    """The checkpoint is on disk; the training stands still until its tree is ended."""
+    """The checkpoint is on disk; asked to exit, the training waits for the end of its tree."""
 
     job: int
     attempt: int
@@ -283,7 +302,7 @@ class PauseRequest(Message, frozen=True):
     request: int
     deadline: float
     how: str
-    """stand or exit."""
+    """stand, park or exit."""
 
 
 class GoOn(Message, frozen=True):
@@ -419,7 +438,7 @@ class Problem(Message, frozen=True):
 
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
-    | Attach | Capturing | Standing | Overdue | Durable | Refused | Resumed | Detach
+    | Attach | Capturing | Standing | Released | Overdue | Durable | Refused | Resumed | Detach
     | OutOfMemory | Cycled
     | AskStatus | AskWhy | AskEstimate | AskDoctor | Pause | Resume | Cancel | Adjust | Drain
     | SimulateLoad

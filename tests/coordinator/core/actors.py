@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.coordinator.core.world import OTHER_USER, USER, World
 
-from gpurun.coordinator.core.job import Job, Way
+from gpurun.coordinator.core.job import Job, Stage, Way
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import JobState, ProgramId
 from gpurun.protocol.quantity import GIB
@@ -13,7 +13,7 @@ PICK = st.integers(0, 1000)
 DEVICES = (24 * GIB, 16 * GIB, 16 * GIB)
 WORDS = (
     m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
-    m.Capturing, m.Standing, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
+    m.Capturing, m.Standing, m.Released, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
 )  # fmt: skip
 PROGRAMS = [
     None,
@@ -93,13 +93,13 @@ class Actors(RuleBasedStateMachine):
     @rule(
         number=PICK,
         pid=st.sampled_from([4711, 4711, 4712]),
-        ways=st.sampled_from([("exit",), ("stand", "exit"), ("stand",)]),
-        standing=st.sampled_from([0, 0, 1]),
+        ways=st.sampled_from([("exit",), ("stand", "exit"), ("stand",), ("park",), tuple(Way)]),
+        staying=st.sampled_from([{}, {}, {"standing": 1}, {"parked": 1, "kept": GIB}]),
     )
-    def attach(self, number: int, pid: int, ways: tuple[str, ...], standing: int) -> None:
+    def attach(self, number: int, pid: int, ways: tuple[str, ...], staying: dict[str, int]) -> None:
         """A training loop begins, or a second one in the same job, or one comes back."""
         if job := self.pick(number, JobState.RUNNING, JobState.PAUSED):
-            self.world.attach(job.id, pid, ways, standing)
+            self.world.attach(job.id, pid, ways, **staying)
 
     @rule(number=PICK, code=st.integers(0, 1))
     def exit(self, number: int, code: int) -> None:
@@ -108,8 +108,12 @@ class Actors(RuleBasedStateMachine):
         if job is not None and job.process is not None:
             self.world.exit(job.id, code)
 
-    @rule(number=PICK, how=st.sampled_from(["durable", "capture", "refuse", "overdue", "late"]))
-    def answer_a_pause(self, number: int, how: str) -> None:
+    @rule(
+        number=PICK,
+        how=st.sampled_from(["durable", "capture", "capture", "end", "refuse", "overdue", "late"]),
+        kept=st.integers(0, 4),
+    )
+    def answer_a_pause(self, number: int, how: str, kept: int) -> None:
         """A pause succeeds, fails or comes too late; or nobody answers, and time passes."""
         job = self.pick(number, JobState.PAUSING)
         if job is None or job.pause is None or job.process is None:
@@ -118,9 +122,15 @@ class Actors(RuleBasedStateMachine):
             return
         request, peer = job.pause.request, self.world.trainer(job.id)
         names = {"job": job.id, "attempt": job.attempt, "token": "t", "request": request}
-        if how in ("durable", "capture") and job.pause.how is Way.STAND:
+        if how == "capture" and job.pause.how is Way.STAND:
             self.say(job, peer, m.Standing(step=1, **names))  # type: ignore[arg-type]
             return
+        if how == "capture" and job.pause.how is Way.PARK:
+            self.say(job, peer, m.Released(step=1, kept=kept * GIB, **names))  # type: ignore[arg-type]
+            self.world.sample()
+            return
+        if how == "end" and job.pause.stage is Stage.DURABLE and job.pause.how is Way.EXIT:
+            self.world.exit(job.id, 137, request)
         if how in ("durable", "capture"):
             self.world.durable(job.id, request)
         if how == "capture":
@@ -131,6 +141,18 @@ class Actors(RuleBasedStateMachine):
             self.say(job, peer, m.Overdue(**names))  # type: ignore[arg-type]
         if how == "late":
             self.world.durable(job.id, request + 1)
+
+    @rule(number=PICK, keeps=st.none() | st.integers(0, 8), durable=st.booleans())
+    def is_parked(self, number: int, keeps: int | None, durable: bool) -> None:
+        """A parked job keeps more or less than it said; its checkpoint comes on disk."""
+        job = self.pick(number, JobState.PAUSED, JobState.PAUSING)
+        if job is None or job.pause is None or not job.parked:
+            return
+        if keeps is not None:
+            self.world.keeps[job.id] = keeps * GIB
+            self.world.sample()
+        if durable and self.world.scheduler.state.trainers.get(job.id):
+            self.world.durable(job.id, job.pause.request)
 
     @rule(number=PICK, word=st.sampled_from(WORDS), late=st.booleans())
     def say_anything(self, number: int, word: type[m.Message], late: bool) -> None:
@@ -184,5 +206,6 @@ def word_about(job: Job, word: type[m.Message], attempt: int) -> m.Message:
         "seconds": 0.1,
         "text": "no",
         "pausable": ("exit",),
+        "kept": GIB,
     }
     return word(**{name: facts[name] for name in word.__struct_fields__ if name in facts})

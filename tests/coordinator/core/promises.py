@@ -15,7 +15,7 @@ from gpurun.protocol import messages as m
 from gpurun.protocol.job import ENDED, JobState
 
 ROOT = 0
-BY_A_PASS = {Trigger.GRANT, Trigger.PAUSE, Trigger.WITHDRAW, Trigger.OVERDUE}
+BY_A_PASS = {Trigger.GRANT, Trigger.PAUSE, Trigger.WITHDRAW, Trigger.OVERDUE, Trigger.LEAVE}
 """What a pass does to anybody's job, whoever caused the pass."""
 GIVEN_BACK = {Trigger.LAPSE, Note.SEEN_GONE}
 OUT_OF_A_PAUSE = {JobState.PAUSING, JobState.PAUSED, JobState.RUNNING, *ENDED}
@@ -64,9 +64,11 @@ def _room_is_kept_until_seen_free(event: Event, before: Job, record: Record) -> 
     if record.trigger in (Note.ADJUSTED, Note.SHRINK, Trigger.STAND):
         assert record.job.reservations
         return
-    if before.stays and record.trigger == Trigger.GRANT:
-        assert record.job.reservations == before.regains
+    if record.trigger == Trigger.PARK:
+        _what_it_keeps_stays_charged(event, before, record.job)
         return
+    if before.stays and record.job.reservations == before.regains:
+        return  # it goes on
     unused = before.lease is not None and before.process is None
     assert record.trigger in GIVEN_BACK or unused, record
     if record.trigger != Note.SEEN_GONE:
@@ -77,6 +79,19 @@ def _room_is_kept_until_seen_free(event: Event, before: Job, record: Record) -> 
     held = {reservation.device for reservation in before.reservations}
     shown = [device for device in event.devices if device.uuid in held]
     assert not any(process.job == before.id for device in shown for process in device.processes)
+
+
+def _what_it_keeps_stays_charged(event: Event, before: Job, job: Job) -> None:
+    """3. A release is believed when a look that began after it shows what is kept."""
+    order = before.pause
+    assert isinstance(event, SampleEvent)
+    assert order is not None
+    assert order.released
+    assert event.taken >= order.released
+    for held in job.reservations:
+        device = next(device for device in event.devices if device.uuid == held.device)
+        seen = sum(p.memory or 0 for p in device.processes if p.job == job.id and not p.assumed)
+        assert held.memory >= max(seen, order.kept)
 
 
 def _only_the_owner_commands(event: Event, before: Job, record: Record) -> None:
@@ -99,5 +114,7 @@ def _a_pause_loses_nothing(before: Job, job: Job) -> None:
     if job.state is JobState.PAUSED and before.state is not JobState.PAUSED:
         assert bool(job.checkpoint) or job.stays, job
         assert (job.process is None) is not job.stays, job
+    if job.state is JobState.PAUSING and before.state is JobState.PAUSED:
+        assert job.checkpoint, "6. a parked job is ended only when its checkpoint is on disk"
     if before.checkpoint and not job.state.ended:
         assert job.checkpoint, "6. the last durable checkpoint counts"

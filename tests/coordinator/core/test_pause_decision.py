@@ -3,6 +3,7 @@
 import pytest
 from tests.coordinator.core.world import OTHER_USER, World
 
+from gpurun.coordinator.core.job import Way
 from gpurun.coordinator.core.pausing import FIRST_COST, cost
 from gpurun.coordinator.core.settings import Pausing, Settings
 from gpurun.coordinator.core.why import why_text
@@ -37,7 +38,7 @@ def test_what_a_pause_costs_is_learned_from_the_last_one() -> None:
     """From the point of no return to the free device, and from the grant to the next step."""
     world = world_of(24 * GIB)
     training = world.train(20, 0.5)
-    assert cost(world.job(training)) == FIRST_COST
+    assert cost(world.job(training)) == FIRST_COST[Way.EXIT]
     step_aside(world, training, save=3.0, load=4.0)
     assert cost(world.job(training)) == pytest.approx(7.0)
 
@@ -65,7 +66,7 @@ def test_nobody_is_asked_where_the_wait_is_over_sooner() -> None:
     """Its holder said how long it takes, and is nearly done."""
     world = world_of(24 * GIB)
     training = world.train(20, 0.5, time=100.0)
-    world.advance(100.0 - FIRST_COST)
+    world.advance(100.0 - FIRST_COST[Way.EXIT])
     world.submit(12, 0.5, priority=50)
     assert world.state(training) is RUNNING
 
@@ -73,7 +74,7 @@ def test_nobody_is_asked_where_the_wait_is_over_sooner() -> None:
 def test_somebody_is_asked_where_the_wait_is_longer_than_the_pause() -> None:
     world = world_of(24 * GIB)
     training = world.train(20, 0.5, time=100.0)
-    world.advance(99.0 - FIRST_COST)
+    world.advance(99.0 - FIRST_COST[Way.EXIT])
     world.submit(12, 0.5, priority=50)
     assert world.state(training) is PAUSING
 

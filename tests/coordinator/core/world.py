@@ -59,6 +59,8 @@ class World:
         self.external: dict[str, tuple[int, float]] = {}
         self.uses: dict[int, tuple[int, float]] = {}
         """Bytes and share of time of jobs that do not use just what they reserved."""
+        self.keeps: dict[int, int] = {}
+        """Bytes of parked jobs that keep something else than they said."""
         self.hidden: set[str] = set()
         """Devices whose processes' memory cannot be read."""
         self.ill: set[str] = set()
@@ -157,13 +159,12 @@ class World:
         return job
 
     def attach(
-        self, job: int, pid: int = 4711, ways: tuple[str, ...] = ("exit",), standing: int = 0
+        self, job: int, pid: int = 4711, ways: tuple[str, ...] = ("exit",), **staying: int
     ) -> bytes:
+        """Say hello for a training; `staying` is what it says of standing or being parked."""
         peer = self.peer()
         attempt = self.job(job).attempt
-        said = m.Attach(
-            job=job, attempt=attempt, token="t", pid=pid, pausable=ways, standing=standing
-        )
+        said = m.Attach(job=job, attempt=attempt, token="t", pid=pid, pausable=ways, **staying)  # type: ignore[arg-type]
         self.say(peer, said, uid=self.job(job).uid)
         return peer
 
@@ -270,6 +271,10 @@ class World:
         self.effects = self.scheduler.handle(event)
         for effect in self.effects:
             assert effect.cause
+            if isinstance(effect, Record) and effect.trigger == Trigger.GRANT:
+                before = self.stored[effect.job.id]
+                if before.parked or effect.job.lease:
+                    check_admission(self.scheduler.state, effect.job)
             if isinstance(effect, Record):
                 check_record(event, self.stored.get(effect.job.id), effect)
                 self.stored[effect.job.id] = effect.job
@@ -279,8 +284,6 @@ class World:
             if isinstance(effect, Send):
                 check_send(self.stored, effect)
                 self.sent.append((effect.peer, decode_reply(encode(effect.message))))
-            if isinstance(effect, Record) and effect.trigger == Trigger.GRANT and effect.job.lease:
-                check_admission(self.scheduler.state, effect.job)
         check(self.scheduler.state, self.stored)
         return self.effects
 
@@ -328,7 +331,7 @@ class World:
             if job.process is not None and not job.state.ended and job.id not in self.gone:
                 pid, here = job.process.pid, (h for h in job.reservations if h.device == uuid)
                 for held in here:
-                    size, busy = self.uses.get(job.id, (held.memory, 0.0))
+                    size, busy = self._use_of(job, held.memory)
                     processes.append(self._use(uuid, pid, size, busy, job.id))
         memory, share = self.external.get(uuid, (0, 0.0))
         if memory or share:
@@ -345,6 +348,13 @@ class World:
             processes=tuple(process for _, process in processes),
         )
 
+    def _use_of(self, job: Job, reserved: int) -> tuple[int, float]:
+        """What a job uses: what it was told to, else what it reserved; parked, what it keeps."""
+        memory, share = self.uses.get(job.id, (reserved, 0.0))
+        if job.pause is not None and job.pause.released:
+            return self.keeps.get(job.id, job.pause.kept), 0.0
+        return memory, share
+
     def _use(
         self, uuid: str, pid: int, memory: int, share: float, job: int | None
     ) -> tuple[int, ProcessSample]:
@@ -355,5 +365,5 @@ class World:
             memory=shown,
             utilization=share,
             job=job,
-            assumed=job is not None and job not in self.uses,
+            assumed=job is not None and job not in self.uses and job not in self.keeps,
         )

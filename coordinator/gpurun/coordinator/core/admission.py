@@ -61,19 +61,31 @@ _NONE: tuple[None, float, float] = (None, 0.0, 0.0)
 
 
 def judge_return(job: Job, held: Reservation, load: Load) -> Verdict:
-    """Whether a job that stands on the device may go on: its memory is charged already."""
+    """Whether a job that stays on the device may go on: what it keeps is charged already."""
     need = Charge(held.memory, held.utilization, owner=job.uid, shares=job.spec.share)
     alone = load.charges.keys() <= {job.id} and not (load.foreign or load.set_aside)
-    code, missing, shortfall = (not alone and _time_obstacle(job, load, need)) or _NONE
+    code, missing, shortfall = _return_obstacle(job, load, need, alone=alone) or _NONE
     return Verdict(
         load=load,
         need=need,
         basis=job.basis,
         alone=alone,
         code=code,
-        missing=missing,
-        shortfall=shortfall,
+        missing=max(0.0, missing),
+        shortfall=max(0.0, shortfall),
     )
+
+
+def _return_obstacle(job: Job, load: Load, need: Charge, *, alone: bool) -> _Obstacle | None:
+    wanted = need.memory - load.charges[job.id].memory
+    if wanted <= 0:
+        return None if alone else _time_obstacle(job, load, need)
+    if refusal := _refusal(load):
+        return refusal
+    if alone:
+        missing = wanted - load.free
+        return (ReasonCode.MEMORY, missing, missing / load.total) if missing > 0 else None
+    return _memory_obstacle(load, wanted, job.basis) or _time_obstacle(job, load, need)
 
 
 def _time_obstacle(job: Job, load: Load, need: Charge) -> _Obstacle | None:
@@ -122,15 +134,22 @@ def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
 
 
 def _obstacle(job: Job, load: Load, need: Charge, basis: Basis) -> _Obstacle | None:
+    return (
+        _refusal(load)
+        or _memory_obstacle(load, need.memory, basis)
+        or _utilization_obstacle(job, load, need.utilization)
+    )
+
+
+def _refusal(load: Load) -> _Obstacle | None:
+    """Why the device takes nobody, whatever the sum."""
     if not load.healthy:
         return ReasonCode.UNHEALTHY, 0.0, 0.0
     if load.stale:
         return ReasonCode.STALE, 0.0, 0.0
     if load.outgrown:
         return ReasonCode.MEMORY, 0.0, 0.0
-    return _memory_obstacle(load, need.memory, basis) or (
-        _utilization_obstacle(job, load, need.utilization)
-    )
+    return None
 
 
 def _memory_obstacle(load: Load, need: int, basis: Basis) -> _Obstacle | None:

@@ -43,6 +43,8 @@ class Way(StrEnum):
 
     STAND = "stand"
     """It keeps all that it holds and computes nothing."""
+    PARK = "park"
+    """Its state is in host memory, and its process waits with little more than its context."""
     EXIT = "exit"
     """Its state is on disk, and it is ended and spawned again."""
 
@@ -60,7 +62,20 @@ class PauseOrder(msgspec.Struct, frozen=True):
     """A deadline has passed without a safe point."""
     captured: float = 0.0
     """CLOCK_BOOTTIME of the point of no return."""
+    released: float = 0.0
+    """CLOCK_BOOTTIME at which one that parks said that its memory was given back."""
+    kept: int = 0
+    """Bytes of each device that it said it keeps."""
     how: Way = Way.EXIT
+
+
+class PauseCost(msgspec.Struct, frozen=True):
+    """What the last pause in one way took, in seconds; None before the first."""
+
+    leaving: float | None = None
+    """From the point of no return until the device was seen free."""
+    returning: float | None = None
+    """From the grant until the training went on."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,10 +146,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     pauses: int = 0
     returned: float | None = None
     """CLOCK_BOOTTIME of the return from a pause that the scheduler asked for."""
-    leaving_cost: float | None = None
-    """Seconds from the last point of no return until the device was seen free."""
-    return_cost: float | None = None
-    """Seconds from the last grant after a pause until its training went on."""
+    park_cost: PauseCost = PauseCost()
+    exit_cost: PauseCost = PauseCost()
+    parked_memory: int | None = None
+    """Bytes that it was seen to keep of each device when it was last parked."""
     away: tuple[tuple[float, float], ...] = ()
     """CLOCK_BOOTTIME of the begin and end of each absence of the last day for other users' jobs."""
     checkpoint: str = ""
@@ -162,13 +177,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.regains)
 
     @property
+    def aside_since(self) -> float:
+        """CLOCK_BOOTTIME at which a paused job stepped aside."""
+        return self.pause.captured if self.pause is not None else self.since
+
+    @property
+    def parked(self) -> bool:
+        """Whether it stays with its state in host memory."""
+        return self.stays and self.pause is not None and self.pause.released > 0
+
+    @property
     def ready(self) -> bool:
         """Whether it is in the queue and nothing but room keeps it there."""
         return self.state.waits and not (self.held or self.stopped or self.after)
 
     def outgrows(self, held: Reservation) -> bool:
         """Whether it was seen to use more than it holds there."""
-        seen = self.seen
+        seen = self.seen if not self.parked else None  # its peak is from before
         return seen is not None and not seen.assumed and (seen.memory or 0) > held.memory
 
     @property

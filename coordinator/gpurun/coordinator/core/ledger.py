@@ -4,7 +4,7 @@ A charge exists from the instant of admission and until the job is seen gone, so
 admitted together can never count on the same room.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -131,15 +131,22 @@ class Load(msgspec.Struct, kw_only=True):
         )
         return eased
 
-    def standing(self, jobs: frozenset[int]) -> "Load":
-        """The load if these jobs stood still: their time is free again and the window is new."""
+    def resting(self, kept: Mapping[int, int | None]) -> "Load":
+        """The load if these jobs computed nothing and kept so many bytes; None: all they hold.
+
+        Their time is free again and the window is new.
+        """
+        charges = dict(self.charges)
+        for job in kept.keys() & charges.keys():
+            memory = charges[job].memory
+            most = memory if (size := kept[job]) is None else min(size, memory)
+            charges[job] = msgspec.structs.replace(charges[job], memory=most, utilization=0.0)
+        given = self.charged_memory - sum(charge.memory for charge in charges.values())
         return msgspec.structs.replace(
             self,
-            charges={
-                job: msgspec.structs.replace(charge, utilization=0.0) if job in jobs else charge
-                for job, charge in self.charges.items()
-            },
+            charges=charges,
             set_aside=dict(self.set_aside),
+            free=min(self.total - self.external_memory, self.free + given),
             window=None,
         )
 

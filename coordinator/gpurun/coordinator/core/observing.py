@@ -20,7 +20,7 @@ def observe(state: State, devices: Sequence[Device]) -> None:
     """Take in what the devices, which have just been looked at, show of own jobs."""
     for number in sorted({job for device in devices for job in device.jobs()}):
         job = state.jobs.get(number)
-        if job is not None and not job.state.ended:
+        if job is not None and not job.state.ended and not job.parked:
             here = [device for device in devices if number in device.jobs()]
             state.seen[number] = looked(state.seen_of(job), _look(state, job, here))
             _note(state, job, state.seen[number])
@@ -40,7 +40,9 @@ def _take_true_peak(state: State, peak: Peak) -> None:
 def _look(state: State, job: Job, here: Sequence[Device]) -> Look:
     """One sample of a job: of several devices, the one on which it holds most."""
     most = max(here, key=lambda device: device.observed(job.id) or 0)
-    shares = [device.sample.utilization for device in here if _alone(state, job, device)]
+    rests = job.pause is not None and job.pause.captured > 0
+    alone = () if rests else (device for device in here if _alone(state, job, device))
+    shares = [device.sample.utilization for device in alone]
     known = [share for share in shares if share is not None]
     ran = job.ran + max(0.0, state.now.boot - job.since)
     return Look(

@@ -29,7 +29,7 @@ def return_place(job: Job, ageing: float, first: Place | None) -> Place:
 
     Whoever gave way goes on before others of its kind begin.
     """
-    place = job.since - job.spec.priority * ageing
+    place = job.aside_since - job.spec.priority * ageing
     return (place if first is None else min(place, first[0])), 0, job.id
 
 
@@ -55,7 +55,9 @@ def rank(job: Job) -> tuple[int, int]:
 
 def absent_too_long(job: Job, pausing: Pausing, now: float) -> bool:
     """Whether the job has been paused for longer than anyone may ask of it."""
-    return job.state is JobState.PAUSED and job.ready and now - job.since >= pausing.max_paused
+    return (
+        job.state is JobState.PAUSED and job.ready and now - job.aside_since >= pausing.max_paused
+    )
 
 
 def _beneficiaries(active: list[Job], jobs: "Jobs") -> list[Job]:

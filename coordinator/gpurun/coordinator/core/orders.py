@@ -6,7 +6,7 @@ from gpurun.coordinator.core.job import Job, PauseOrder, Stage, Way
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
-from gpurun.protocol.messages import GoOn, PauseRequest
+from gpurun.protocol.messages import EndTree, GoOn, PauseRequest
 
 
 def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
@@ -25,6 +25,16 @@ def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
     return job
 
 
+def leave(state: State, job: Job, order: PauseOrder, waiters: tuple[int, ...]) -> Job:
+    """End a parked job whose checkpoint is on disk: they lack what it keeps of the device."""
+    order = msgspec.structs.replace(order, how=Way.EXIT, waiters=waiters)
+    whom = ", ".join(f"job {waiter}" for waiter in waiters)
+    job = state.move(job, Trigger.LEAVE, f"for {whom}", pause=order)
+    end = EndTree(job=job.id, attempt=job.attempt, request=order.request)
+    state.send(state.launchers.get(job.id), end)
+    return job
+
+
 def renew(state: State, job: Job, order: PauseOrder) -> Job:
     """The deadline has passed and someone still wants it: a long validation is not a refusal."""
     deadline = state.now.boot + state.settings.pause.deadline
@@ -37,7 +47,9 @@ def renew(state: State, job: Job, order: PauseOrder) -> Job:
 def ask_again(state: State, job: Job, order: PauseOrder) -> Job:
     """The training came back and runs: for it, what was asked before is void."""
     deadline = state.now.boot + state.settings.pause.deadline
-    order = msgspec.structs.replace(order, deadline=deadline, stage=Stage.ASKED)
+    order = msgspec.structs.replace(
+        order, deadline=deadline, stage=Stage.ASKED, captured=0.0, released=0.0, kept=0
+    )
     job = state.move(job, Trigger.PAUSE, "again", pause=order)
     _say(state, job, order)
     return job
@@ -59,6 +71,17 @@ def order_of(job: Job, request: int) -> PauseOrder | None:
     if job.state is JobState.PAUSING and job.pause is not None and job.pause.request == request:
         return job.pause
     return None
+
+
+def parks_for(job: Job, request: int) -> bool:
+    """Whether the job parks, or is parked, or comes back from that, for this request."""
+    order = job.pause
+    return order is not None and order.request == request and order.how is Way.PARK
+
+
+def rests_for(job: Job, request: int) -> bool:
+    """Whether the job is paused where it is for this request, and merely says so again."""
+    return job.stays and job.pause is not None and job.pause.request == request
 
 
 def awaited_by(order: PauseOrder, waiters: tuple[int, ...]) -> PauseOrder:

@@ -4,16 +4,19 @@ Only a job of strictly lower base priority that said it can; never one that has 
 Each obstacle is a sentence, so that `gpurun why` can show why nobody is asked.
 """
 
-from gpurun.coordinator.core.job import Job, Way
+from gpurun.coordinator.core.job import Job, PauseCost, Stage, Way
 from gpurun.coordinator.core.known import expected_time
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
-from gpurun.protocol.quantity import format_duration, format_share
+from gpurun.protocol.quantity import GIB, format_duration, format_share
 
 DAY = 86_400.0
 """Seconds over which `[pause] budget` is counted."""
-FIRST_COST = 10.0
-"""Seconds that a pause is taken to cost a job which has not had one yet."""
+FIRST_COST = {Way.STAND: 0.0, Way.PARK: 2.0, Way.EXIT: 10.0}
+"""Seconds that a pause is taken to cost a job which has not had one in this way yet."""
+FIRST_KEPT = GIB
+"""Bytes of a device that a job is taken to keep which has not been parked yet: a CUDA context with
+its libraries is some hundred MiB."""
 
 
 def can_exit(job: Job) -> str:
@@ -42,13 +45,23 @@ def ways(job: Job) -> tuple[Way, ...]:
     if told == "never" or len(job.trainings) > 1:
         return ()
     able = (way for way in Way if way in (job.pausable or ()) and told in ("auto", way))
-    return tuple(way for way in able if way is not Way.EXIT or not can_exit(job))
+    found = tuple(way for way in able if way is not Way.EXIT or not can_exit(job))
+    return (
+        found if not job.parked else tuple(way for way in found if way is Way.EXIT and saved(job))
+    )
+
+
+def saved(job: Job) -> bool:
+    """Whether the checkpoint of the pause under way is on disk."""
+    return job.pause is not None and job.pause.stage is Stage.DURABLE
 
 
 def unpausable(job: Job) -> str:
     """Why nobody can pause the job; empty where it can step aside in some way."""
     if ways(job):
         return ""
+    if job.parked:
+        return "it is parked, and nothing more of it can leave now"
     return can_exit(job) or f"--pause {job.spec.pause} is not what its SDK offers"
 
 
@@ -56,7 +69,8 @@ def unasked(job: Job, settings: Settings, now: float) -> str:
     """Why the scheduler asks this job for nobody; empty where it may ask it."""
     if not settings.pause.enabled:
         return "[pause] enabled is false: only people may pause"
-    if job.state is not JobState.RUNNING or is_leaving(job) or job.cancelling:
+    there = job.state is JobState.RUNNING or job.parked
+    if not there or is_leaving(job) or job.cancelling:
         return f"it is {job.state}"
     if why := unpausable(job) or job.unpausable:
         return why
@@ -80,11 +94,17 @@ def is_leaving(job: Job) -> bool:
 
 def cost(job: Job, way: Way = Way.EXIT) -> float:
     """Seconds of its work that a pause takes from a job: to save, to release and to resume."""
+    last = {Way.PARK: job.park_cost, Way.EXIT: job.exit_cost}.get(way, PauseCost())
+    if last.leaving is None or last.returning is None:
+        return FIRST_COST[way]
+    return last.leaving + last.returning
+
+
+def kept_by(job: Job, way: Way) -> int | None:
+    """Bytes of each device that the job keeps when it stands or parks; None for all it holds."""
     if way is Way.STAND:
-        return 0.0
-    if job.leaving_cost is None or job.return_cost is None:
-        return FIRST_COST
-    return job.leaving_cost + job.return_cost
+        return None
+    return FIRST_KEPT if job.parked_memory is None else job.parked_memory
 
 
 def away_for_others(job: Job, now: float) -> float:

@@ -21,7 +21,7 @@ from gpurun.coordinator.core.order import in_order
 from gpurun.coordinator.core.pausing import is_leaving, unasked
 from gpurun.coordinator.core.placement import choose, judge_all, nearness
 from gpurun.coordinator.core.reasons import own_reason
-from gpurun.coordinator.core.relief import Relief, relief_for
+from gpurun.coordinator.core.relief import WAYS, Relief, relief_for
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.words import blocked_text
 from gpurun.protocol.job import ReasonCode, WaitReason
@@ -46,7 +46,7 @@ class Plan:
         self.ways: dict[int, Way] = {}
         """How each of them is to step aside."""
         self.returns: list[Job] = []
-        """Jobs that go on from where they stand."""
+        """Jobs that go on in the processes that they have."""
         self._unclear = failures.unclear(state)
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
@@ -72,15 +72,15 @@ class Plan:
         yield from deviceless
         further, looked_at = FURTHER, {job.id for job in deviceless}
         sharers = state.jobs.sharers
-        standers = sum(job.stays and job.ready for job in state.jobs.active())
+        stayers = sum(job.stays and job.ready for job in state.jobs.active())
         for job in in_order(state.jobs, state.settings.pause, state.now.boot):
             if job.id not in looked_at:
                 looked_at.add(job.id)
                 yield job
             sharers -= job.spec.share
-            standers -= job.stays
+            stayers -= job.stays
             further -= self._is_full()
-            if further <= 0 and not standers and not (sharers and self._has_memory()):
+            if further <= 0 and not stayers and not (sharers and self._has_memory()):
                 break
         yield from (job for job in self._urgent() if job.id not in looked_at)
 
@@ -129,14 +129,16 @@ class Plan:
         self.grants.append((job, chosen))
 
     def verdicts(self, job: Job) -> list[Verdict]:
-        """The sum on each device that the job may use; for one that stands, where it does."""
+        """The sum on each device that the job may use; for one that stays, where it does."""
         if not job.stays:
             return judge_all(job, self.loads.values(), self.state.settings)
-        here = ((held, self.loads[held.device]) for held in job.regains if held.device in self.loads)
+        here = (
+            (held, self.loads[held.device]) for held in job.regains if held.device in self.loads
+        )
         return [judge_return(job, held, load) for held, load in here]
 
     def _take_up(self, job: Job, verdicts: list[Verdict]) -> None:
-        """Let a job go on where it stands, or set aside the time that it lacks."""
+        """Let a job go on in its processes, or set aside what it lacks."""
         if job.left is not None:  # its processes have ended: it never goes on
             return
         blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
@@ -146,7 +148,8 @@ class Plan:
             self.returns.append(job)
         for verdict in verdicts:
             if blocked:
-                need = msgspec.structs.replace(verdict.need, memory=0)  # that is charged already
+                held = verdict.load.charges[job.id].memory  # that is charged already
+                need = msgspec.structs.replace(verdict.need, memory=verdict.need.memory - held)
                 verdict.load.keep(job.id, need)
             else:
                 verdict.load.take(job.id, verdict.need)
@@ -166,8 +169,7 @@ class Plan:
         relief = self._relief(job, verdicts)
         for victim, way in relief.victims.items() if relief else ():
             self.wanted.setdefault(victim, []).append(job.id)
-            if self.ways.get(victim) is not Way.EXIT:
-                self.ways[victim] = way
+            self.ways[victim] = max(way, self.ways.get(victim, way), key=WAYS.index)
         aside = relief.devices if relief else self._to_drain(job, blocked, len(verdicts))
         for verdict in verdicts:
             if verdict.fits or verdict.load.device in aside:

@@ -12,7 +12,7 @@ from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.forecast import wait_on
 from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.ledger import Charge, Load
-from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for, ways
+from gpurun.coordinator.core.pausing import cost, is_leaving, kept_by, unasked_for, ways
 from gpurun.coordinator.core.settings import Settings
 
 
@@ -23,7 +23,8 @@ class Relief(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
 
 
-_WAYS = tuple(Way)
+WAYS = tuple(Way)
+"""What costs a job least first, which is also what frees least."""
 Victims = dict[int, Way]
 _Option = tuple[int, float, int, int, str, Victims]
 """On one device: highest priority and whole cost of who must be asked anew, number of victims,
@@ -63,8 +64,8 @@ def relief_for(
         return None
     chosen = sorted(options, key=lambda option: option[:4])[: blocked.spec.gpus]
     in_ways = [item for option in chosen for item in option[-1].items()]
-    # Who need only stand on one device and must exit on another exits.
-    in_ways.sort(key=lambda item: _WAYS.index(item[1]))
+    # Who is to step aside in two ways on two devices does so in that which frees more.
+    in_ways.sort(key=lambda item: WAYS.index(item[1]))
     return Relief(dict(in_ways), tuple(option[-2] for option in chosen))
 
 
@@ -107,14 +108,14 @@ def _victims_on(
     blocked: Job, load: Load, here: list[Job], settings: Settings, now: float
 ) -> Victims | None:
     """Those on one device that must step aside, all in the way that costs least and is enough."""
-    leaving = {job.id: _way_of(job) for job in here if is_leaving(job)}
+    leaving = [(job, _way_of(job)) for job in here if is_leaving(job)]
     askable = [job for job in here if unasked_for(job, blocked, settings, now) == ""]
     if not askable:
         return _least(blocked, load, leaving, [], settings) if leaving else None
-    for way in _WAYS:
+    for way in WAYS:
         able = [job for job in askable if way in ways(job)]
         able.sort(key=lambda job: (job.spec.priority, cost(job, way), -job.id))
-        found = _least(blocked, load, leaving, [(job.id, way) for job in able], settings)
+        found = _least(blocked, load, leaving, [(job, way) for job in able], settings)
         if found is not None:
             return found
     return None
@@ -126,22 +127,25 @@ def _way_of(job: Job) -> Way:
 
 
 def _least(
-    blocked: Job, load: Load, leaving: Victims, able: list[tuple[int, Way]], settings: Settings
+    blocked: Job,
+    load: Load,
+    leaving: list[tuple[Job, Way]],
+    able: list[tuple[Job, Way]],
+    settings: Settings,
 ) -> Victims | None:
     """The fewest of those that are leaving, and of these, without which the blocked one fits."""
-    gone = dict(leaving)
+    gone = list(leaving)
+    for one in able:
+        if _fits(blocked, load, gone, settings):
+            break
+        gone.append(one)
     if not _fits(blocked, load, gone, settings):
-        for job, way in able:
-            gone[job] = way
-            if _fits(blocked, load, gone, settings):
-                break
-        else:
-            return None
-    for job in list(gone):
-        fewer = {other: way for other, way in gone.items() if other != job}
+        return None
+    for one in list(gone):
+        fewer = [other for other in gone if other is not one]
         if _fits(blocked, load, fewer, settings):
             gone = fewer
-    return gone
+    return {job.id: way for job, way in gone}
 
 
 def _over_sooner(
@@ -159,7 +163,7 @@ def _over_sooner(
     return wait is not None and wait <= _cost(victims, jobs)
 
 
-def _fits(blocked: Job, load: Load, gone: Victims, settings: Settings) -> bool:
-    left = load.without(frozenset(job for job, way in gone.items() if way is Way.EXIT))
-    standing = frozenset(job for job, way in gone.items() if way is Way.STAND)
-    return judge(blocked, left.standing(standing) if standing else left, settings).fits
+def _fits(blocked: Job, load: Load, gone: list[tuple[Job, Way]], settings: Settings) -> bool:
+    left = load.without(frozenset(job.id for job, way in gone if way is Way.EXIT))
+    kept = {job.id: kept_by(job, way) for job, way in gone if way is not Way.EXIT}
+    return judge(blocked, left.resting(kept) if kept else left, settings).fits

@@ -3,6 +3,7 @@
 from gpurun.coordinator.core import orders, telling
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
+from gpurun.coordinator.core.pausing import is_leaving
 from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reactions.stand import go_on
 from gpurun.coordinator.core.state import State
@@ -40,6 +41,8 @@ def _settle_pauses(state: State, plan: Plan) -> None:
         order = job.pause
         if job.state is JobState.RUNNING and waiters and job.left is None:
             orders.ask(state, job, plan.ways[job.id], waiters)
+        elif order is not None and waiters and job.parked and not is_leaving(job):
+            orders.leave(state, job, order, waiters)
         elif order is not None and order.stage is Stage.ASKED:
             _keep_or_withdraw(state, job, order, waiters)
 

@@ -22,6 +22,8 @@ class Trigger(StrEnum):
     WITHDRAW = "pause withdrawn"
     DURABLE = "durable"
     STAND = "stands"
+    PARK = "parked"
+    LEAVE = "parked is not enough"
     TREE_ENDED = "tree ended"
     RELEASED = "released"
     RESUME = "resume asked"
@@ -43,6 +45,7 @@ class Note(StrEnum):
     ADJUSTED = "adjusted"
     OUTGREW = "outgrew its reservation"
     SHRINK = "reservation shrunk"
+    GAVE_BACK = "gave its memory back"
     FAULT = "fault"
     AFTER = "waited for has finished"
 
@@ -89,6 +92,7 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.PAUSING, Trigger.WITHDRAW): S.RUNNING,
     (S.PAUSING, Trigger.DURABLE): S.PAUSING,
     (S.PAUSING, Trigger.STAND): S.PAUSED,
+    (S.PAUSING, Trigger.PARK): S.PAUSED,
     (S.PAUSING, Trigger.TREE_ENDED): S.PAUSING,
     (S.PAUSING, Trigger.RELEASED): S.PAUSED,
     (S.PAUSING, Trigger.RESUME): S.PAUSING,
@@ -97,6 +101,9 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.PAUSING, Trigger.RESTART): S.PAUSING,
     **_ends(S.PAUSING),
     (S.PAUSED, Trigger.GRANT): S.RESUMING,
+    (S.PAUSED, Trigger.DURABLE): S.PAUSED,
+    (S.PAUSED, Trigger.LEAVE): S.PAUSING,
+    (S.PAUSED, Trigger.RESUMED): S.RUNNING,
     (S.PAUSED, Trigger.PAUSE): S.PAUSED,
     (S.PAUSED, Trigger.RESUME): S.PAUSED,
     (S.PAUSED, Trigger.CANCEL): S.PAUSED,
@@ -104,6 +111,7 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.PAUSED, Trigger.LAUNCHER_LOST): S.LOST,
     (S.PAUSED, Trigger.RESTART): S.PAUSED,
     (S.RESUMING, Trigger.SPAWNED): S.RESUMING,
+    (S.RESUMING, Trigger.DURABLE): S.RESUMING,
     (S.RESUMING, Trigger.RESUMED): S.RUNNING,
     (S.RESUMING, Trigger.LAPSE): S.PAUSED,
     (S.RESUMING, Trigger.CANCEL): S.RESUMING,

@@ -92,14 +92,15 @@ def _sum(job: Job, verdict: Verdict, limits: Limits) -> list[str]:
     load, need = verdict.load, verdict.need
     result = "fits" if verdict.fits else f"does not fit ({verdict.code})"
     head = f"  GPU {load.index} ({load.name}): {result}"
-    if verdict.alone and not job.stays:
-        free, needed = format_size(load.free), format_size(need.memory)
+    wanted = need.memory - (load.charges[job.id].memory if job.stays else 0)
+    if verdict.alone and wanted > 0:
+        free, needed = format_size(load.free), format_size(wanted)
         return [head, f"    alone on it: needs {needed} of {free} free, whatever the caps"]
     if refuses := _refusal(load):
         return [head, f"    {refuses}"]
     return [
         head,
-        _KEPT if job.stays else _memory_line(load, need.memory, limits),
+        _memory_line(load, wanted, limits) if wanted > 0 or not job.stays else _KEPT,
         _SHARED if may_share(job, load) else _time_line(load, need.utilization, limits),
     ]
 

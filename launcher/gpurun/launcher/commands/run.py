@@ -53,9 +53,9 @@ from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PR
 )
 @option(
     "--pause",
-    type=click.Choice(["auto", "stand", "exit", "never"]),
+    type=click.Choice(["auto", "stand", "park", "exit", "never"]),
     default="auto",
-    metavar="auto|stand|exit|never",
+    metavar="auto|stand|park|exit|never",
     help="How it may be asked to step aside (default auto).",
 )
 @option(

@@ -46,7 +46,9 @@ def _adjust(
     state: State, job: Job, spec: JobSpec, reserved: tuple[Reservation, ...], *, memory: bool
 ) -> None:
     changes: dict[str, object] = {"reservations": reserved}
-    if job.stays:
+    if job.parked:
+        changes = {"regains": reserved}
+    elif job.stays:
         changes = {"reservations": tuple(map(still, reserved)), "regains": reserved}
     if memory and reserved:
         changes |= {"granted": max(held.memory for held in reserved), "basis": Basis.TOLD}
@@ -84,7 +86,7 @@ def _reserved(
         now = still(after) if job.stays else after
         grows = now.memory > before.memory or now.utilization > before.utilization
         verdict = judge(_wishing(job, now), load.without(frozenset({job.id})), state.settings)
-        if grows and not verdict.fits:
+        if grows and not job.parked and not verdict.fits:
             return blocked_text(state, verdict)
         held.append(after)
     return tuple(held)

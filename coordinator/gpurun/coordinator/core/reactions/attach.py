@@ -2,10 +2,11 @@
 
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.job import Job, Stage, Way
 from gpurun.coordinator.core.reactions.authority import attempt_of
-from gpurun.coordinator.core.reactions.stand import come_to_stand, go_on
-from gpurun.coordinator.core.reactions.train import rest
+from gpurun.coordinator.core.reactions.park import give_back
+from gpurun.coordinator.core.reactions.stand import come_to_stand
+from gpurun.coordinator.core.reactions.train import rest, saved
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
@@ -47,8 +48,9 @@ def on_detach(state: State, event: MessageEvent, message: Detach) -> None:
 
 def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> None:
     """Bring both sides to the same view of a pause under way."""
-    if job.stays or message.standing:
-        _catch_up_standing(state, event, job, message.standing)
+    staying = message.standing or message.parked
+    if job.stays or staying:
+        _catch_up_staying(state, event, job, message, staying)
         return
     order = orders.order_of(job, message.resting) if message.resting else None
     if order is not None:
@@ -59,16 +61,35 @@ def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> N
         orders.ask_again(state, job, job.pause)
 
 
-def _catch_up_standing(state: State, event: MessageEvent, job: Job, standing: int) -> None:
-    """It stands here and trains there, or the other way round, or both agree."""
-    order = orders.order_of(job, standing)
-    if order is not None:
+def _catch_up_staying(
+    state: State, event: MessageEvent, job: Job, message: Attach, request: int
+) -> None:
+    """It stays here and trains there, or the other way round, or both agree."""
+    order = orders.order_of(job, request)
+    if message.parked and message.checkpoint and orders.parks_for(job, request):
+        job = saved(state, job, message.checkpoint, "said again")
+    if job.stays and not request:
+        _train_on(state, job)
+    elif order is None and not orders.rests_for(job, request):
+        state.send(event.peer, GoOn(job=job.id, request=request))
+    elif order is not None and job.stays:
+        rest(state, job, request, job.checkpoint, "said again")
+    elif order is not None and order.how is Way.STAND and message.standing:
         come_to_stand(state, job, order, "said again")
-    elif job.stays and not standing:
-        job = go_on(state, job)  # it saw no coordinator for long, and trains
-        state.move(job, Trigger.RESUMED, "by itself", pause=None)
-    elif standing and not job.stays:
-        state.send(event.peer, GoOn(job=job.id, request=standing))
+    elif order is not None and order.how is Way.PARK and message.parked:
+        give_back(state, job, order, message.kept, "said again")
+    elif order is not None:
+        state.send(event.peer, GoOn(job=job.id, request=request))
+
+
+def _train_on(state: State, job: Job) -> None:
+    """It saw no coordinator for long, and trains with all that it had."""
+    order, holds = job.pause, job.regains
+    state.forget_windows(job)
+    if job.state is JobState.PAUSED:
+        state.move(job, Trigger.RESUMED, "by itself", pause=None, reservations=holds, regains=())
+    elif order is not None:
+        orders.ask_again(state, state.update(job, reservations=holds, regains=()), order)
 
 
 def _take_back(state: State, job: Job, reason: str) -> None:

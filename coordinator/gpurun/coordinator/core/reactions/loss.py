@@ -1,7 +1,9 @@
 """Ends that the kernel reports, and what becomes of a job that has lost its launcher."""
 
+import msgspec
+
 from gpurun.coordinator.core.events import JobProcessEndEvent, LauncherEndEvent
-from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Note, Trigger
 from gpurun.protocol.job import JobState
@@ -45,10 +47,20 @@ def lose(state: State, job: Job, detail: str) -> None:
     state.move(job, trigger, detail, left=state.now.boot, launcher=None)
 
 
+def _stay(state: State, job: Job) -> None:
+    """It stays where it is, also where it was about to be ended: nobody could spawn it again."""
+    order = job.pause
+    if order is not None and job.state is JobState.PAUSING:
+        order = msgspec.structs.replace(order, how=Way.PARK)
+        state.move(job, Trigger.PARK, "again", pause=order, launcher=None)
+    else:
+        state.update(job, launcher=None)
+
+
 def live_on(state: State, job: Job) -> None:
     """Without a launcher there is no pause by exit: a training that was asked goes on."""
     if job.stays:
-        state.update(job, launcher=None)
+        _stay(state, job)
         return
     if job.pause is not None and job.state is JobState.PAUSING:
         message = GoOn(job=job.id, request=job.pause.request)

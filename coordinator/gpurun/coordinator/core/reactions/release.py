@@ -44,14 +44,12 @@ def _seen(state: State, job: Job, left: float) -> bool:
 
 
 def _paused(state: State, job: Job) -> None:
+    if job.stays:  # it was parked, and has left altogether
+        state.move(job, Trigger.RELEASED, left=None, regains=())
+        return
     captured = job.pause.captured if job.pause is not None else state.now.boot
-    job = state.move(
-        job,
-        Trigger.RELEASED,
-        pauses=job.pauses + 1,
-        left=None,
-        leaving_cost=state.now.boot - captured,
-    )
+    cost = msgspec.structs.replace(job.exit_cost, leaving=state.now.boot - captured)
+    job = state.move(job, Trigger.RELEASED, pauses=job.pauses + 1, left=None, exit_cost=cost)
     tell_paused(state, job)
 
 

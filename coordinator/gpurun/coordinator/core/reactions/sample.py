@@ -5,6 +5,7 @@ from collections.abc import Set
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.observing import observe
+from gpurun.coordinator.core.reactions.park import see_parked
 from gpurun.coordinator.core.reactions.release import see_gone
 from gpurun.coordinator.core.sample import DeviceSample
 from gpurun.coordinator.core.shrinking import shrink
@@ -21,6 +22,7 @@ def on_sample(state: State, event: SampleEvent) -> None:
     observe(state, [state.devices[sample.uuid] for sample in event.devices])
     shrink(state)
     see_gone(state)
+    see_parked(state)
     if state.jobs.queued:
         state.pass_wanted = True
 

@@ -18,10 +18,10 @@ def on_standing(state: State, event: MessageEvent, message: Standing) -> None:
     if job is None or job.state.ended:
         return
     order = orders.order_of(job, message.request)
-    if order is None or order.how is not Way.STAND:
-        state.send(event.peer, GoOn(job=job.id, request=message.request))
-    else:
+    if order is not None and order.how is Way.STAND:
         come_to_stand(state, job, order, f"at step {message.step}")
+    elif not orders.rests_for(job, message.request):
+        state.send(event.peer, GoOn(job=job.id, request=message.request))
 
 
 def come_to_stand(state: State, job: Job, order: PauseOrder, detail: str) -> None:
@@ -47,10 +47,10 @@ def still(held: Reservation) -> Reservation:
 
 
 def go_on(state: State, job: Job) -> Job:
-    """There is time for it again: it says Resumed when it does."""
+    """There is room for it again where it stays: it says Resumed when it does."""
     request = job.pause.request if job.pause is not None else 0
     job = state.move(
-        job, Trigger.GRANT, "goes on where it stands", reservations=job.regains, regains=()
+        job, Trigger.GRANT, "goes on where it is", reservations=job.regains, regains=()
     )
     state.forget_windows(job)
     state.tell_training(job, GoOn(job=job.id, request=request))

@@ -4,7 +4,7 @@ import msgspec
 
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, Stage, Way
+from gpurun.coordinator.core.job import Job, PauseCost, Stage, Way
 from gpurun.coordinator.core.pausing import DAY, ways
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.state import State
@@ -44,7 +44,9 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
     if job is None or job.state.ended:
         return
     detail = f"step {message.step}, {message.size} bytes in {message.seconds:.3f} s"
-    if orders.order_of(job, message.request) is None:
+    if orders.parks_for(job, message.request):
+        saved(state, job, message.checkpoint, detail)
+    elif orders.order_of(job, message.request) is None:
         if job.state not in (JobState.QUEUED, JobState.STARTING):
             state.update(job, checkpoint=message.checkpoint)
         state.send(event.peer, GoOn(job=job.id, request=message.request))
@@ -71,8 +73,8 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
         "pause": None,
         "returned": returned,
         "lease": None,
-        "return_cost": _return_cost(state, job),
         "away": _away(state, job),
+        **_return_cost(state, job),
     }
     asked = state.asked_to_pause.pop(job.id, [])
     job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
@@ -81,10 +83,14 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
         state.asked_to_pause[job.id] = asked
 
 
-def _return_cost(state: State, job: Job) -> float | None:
-    """Seconds since the grant, of a pause by exit; one that stood was there."""
-    exited = job.pause is None or job.pause.how is Way.EXIT
-    return state.now.boot - job.since if exited else job.return_cost
+def _return_cost(state: State, job: Job) -> dict[str, PauseCost]:
+    """What it took since the grant; one that stood was there."""
+    way = Way.EXIT if job.pause is None else job.pause.how
+    if way is Way.STAND:
+        return {}
+    field = f"{way}_cost"
+    took = state.now.boot - job.since
+    return {field: msgspec.structs.replace(getattr(job, field), returning=took)}
 
 
 def _away(state: State, job: Job) -> tuple[tuple[float, float], ...]:
@@ -96,6 +102,18 @@ def _away(state: State, job: Job) -> tuple[tuple[float, float], ...]:
     waiters = [state.find(waiter) for waiter in order.waiters]
     others = any(waiter is not None and waiter.uid != job.uid for waiter in waiters)
     return (*away, (order.captured, now)) if others else away
+
+
+def saved(state: State, job: Job, checkpoint: str, detail: str) -> Job:
+    """The checkpoint of a job that parks is on disk: it may leave altogether."""
+    order = job.pause
+    if order is None or order.stage is Stage.DURABLE:
+        return job
+    order = msgspec.structs.replace(
+        order, stage=Stage.DURABLE, captured=order.captured or state.now.boot
+    )
+    state.pass_wanted = True
+    return state.move(job, Trigger.DURABLE, detail, pause=order, checkpoint=checkpoint)
 
 
 def rest(state: State, job: Job, request: int, checkpoint: str, detail: str) -> None:

@@ -1,0 +1,382 @@
+"""Parking: a training's state goes to host memory, and its process waits with its context."""
+
+import pytest
+from tests.coordinator.core.world import World
+
+from gpurun.coordinator.core.job import PauseCost, Way
+from gpurun.coordinator.core.pausing import FIRST_COST, cost
+from gpurun.coordinator.core.why import why_text
+from gpurun.protocol import messages as m
+from gpurun.protocol.job import JobState, ReasonCode
+from gpurun.protocol.quantity import GIB
+
+WAYS = tuple(Way)
+PARK = ("stand", "park")
+QUEUED, STARTING, RUNNING = JobState.QUEUED, JobState.STARTING, JobState.RUNNING
+PAUSING, PAUSED, RESUMING = JobState.PAUSING, JobState.PAUSED, JobState.RESUMING
+
+
+@pytest.fixture
+def world() -> World:
+    return World(24 * GIB)
+
+
+def train(
+    world: World,
+    memory: int = 16,
+    ways: tuple[str, ...] = WAYS,
+    *,
+    util: float = 0.8,
+    **spec: object,
+) -> int:
+    job = world.start(memory, util, **spec)
+    world.attach(job, ways=ways)
+    return job
+
+
+def asked(world: World, job: int) -> m.PauseRequest:
+    return world.last(m.PauseRequest, world.trainer(job))
+
+
+def say(world: World, job: int, kind: type[m.Message], **fields: object) -> None:
+    known = world.job(job)
+    said = kind(job=job, attempt=known.attempt, token="t", **fields)
+    world.say(world.trainer(job), said, uid=known.uid)
+
+
+def park(world: World, job: int, kept: int = 0) -> None:
+    """The training comes to a safe point and gives its memory back; nobody has looked yet."""
+    request = asked(world, job).request
+    say(world, job, m.Capturing, request=request)
+    say(world, job, m.Released, request=request, step=7, kept=kept)
+
+
+def parked(world: World, memory: int = 12, kept: int = 0, **spec: object) -> tuple[int, int]:
+    """A training that is parked for a light task, which runs."""
+    training = train(world, **spec)  # type: ignore[arg-type]
+    light = world.submit(memory, 0.5, priority=50)
+    park(world, training, kept)
+    world.sample()
+    world.spawn(light)
+    return training, light
+
+
+def saves(world: World, job: int) -> None:
+    """The checkpoint is on disk."""
+    order = world.job(job).pause
+    assert order is not None
+    world.durable(job, order.request)
+
+
+@pytest.mark.parametrize(
+    ("memory", "ways", "way"),
+    [
+        (4, WAYS, "stand"),
+        (12, WAYS, "park"),
+        (12, ("exit",), "exit"),
+        (21, WAYS, "exit"),
+    ],
+)
+def test_the_first_way_that_frees_enough_is_taken(
+    world: World, memory: int, ways: tuple[str, ...], way: str
+) -> None:
+    """Standing frees time, parking also memory but for a context, and exit all."""
+    training = train(world, ways=ways)
+    world.submit(memory, 0.5, priority=50)
+    assert asked(world, training).how == way
+
+
+@pytest.mark.parametrize(("told", "way"), [("park", "park"), ("exit", "exit")])
+def test_who_told_a_way_is_asked_in_that_way(world: World, told: str, way: str) -> None:
+    training = train(world, pause=told)
+    world.submit(12, 0.5, priority=50)
+    assert asked(world, training).how == way
+
+
+def test_a_light_task_runs_in_the_memory_of_a_parked_training(world: World) -> None:
+    """It is believed when it is seen, and the training goes on in the same process."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    park(world, training, kept=GIB)
+    assert (world.state(training), world.state(light)) == (PAUSING, QUEUED)
+    world.sample()
+    assert (world.state(training), world.state(light)) == (PAUSED, STARTING)
+    (held,) = world.job(training).reservations
+    assert (held.memory, held.utilization) == (GIB, 0.0)
+    world.spawn(light)
+    world.exit(light)
+    assert world.state(training) is RESUMING
+    (held,) = world.job(training).reservations
+    assert (held.memory, held.utilization) == (16 * GIB, 0.8)
+    assert world.last(m.GoOn, world.trainer(training)).request == asked(world, training).request
+    say(world, training, m.Resumed, step=7)
+    job = world.job(training)
+    assert (job.state, job.attempt, job.pauses) == (RUNNING, 1, 1)
+
+
+def test_a_look_that_began_before_the_release_proves_nothing(world: World) -> None:
+    training = train(world)
+    world.submit(12, 0.5, priority=50)
+    world.advance(1.0)
+    park(world, training)
+    world.sample(taken=world.now - 0.5)
+    assert world.state(training) is PAUSING
+    assert world.job(training).reservations[0].memory == 16 * GIB
+
+
+def test_it_is_charged_for_what_it_is_seen_to_keep(world: World) -> None:
+    """What it says is not counted on: the light task waits for room that is there."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    world.keeps[training] = 10 * GIB
+    park(world, training)
+    world.sample()
+    assert (world.state(training), world.state(light)) == (PAUSED, QUEUED)
+    assert world.job(training).reservations[0].memory == 10 * GIB
+    assert world.job(training).parked_memory == 10 * GIB
+
+
+def test_where_parking_was_not_enough_it_leaves_altogether(world: World) -> None:
+    """Once its checkpoint is on disk; its launcher ends it and spawns it again later."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    world.keeps[training] = 10 * GIB
+    park(world, training)
+    world.sample()
+    saves(world, training)
+    assert world.state(training) is PAUSING
+    request = world.last(m.EndTree, world.launcher(training)).request
+    world.exit(training, code=137, request=request)
+    job = world.job(training)
+    assert (job.state, job.pauses, job.process, job.reservations) == (PAUSED, 1, None, ())
+    world.spawn(light)
+    world.exit(light)
+    assert world.last(m.Grant, world.launcher(training)).resume == f"/checkpoints/{training}/7"
+
+
+def test_what_it_kept_is_remembered_for_the_next_decision(world: World) -> None:
+    """A task that needs more than parking freed the last time is answered by exit."""
+    training, light = parked(world, kept=3 * GIB)
+    world.exit(light)
+    say(world, training, m.Resumed, step=8)
+    world.submit(19, 0.5, priority=50)
+    assert asked(world, training).how == "exit"
+
+
+def test_its_costs_are_learned_apart_from_those_of_an_exit(world: World) -> None:
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    request = asked(world, training).request
+    say(world, training, m.Capturing, request=request)
+    world.advance(3.0)
+    say(world, training, m.Released, request=request, step=7, kept=0)
+    world.sample()
+    world.spawn(light)
+    world.exit(light)
+    world.advance(1.5)
+    say(world, training, m.Resumed, step=7)
+    job = world.job(training)
+    assert cost(job, Way.PARK) == pytest.approx(4.5)
+    assert (cost(job), job.exit_cost) == (FIRST_COST[Way.EXIT], PauseCost())
+
+
+@pytest.mark.parametrize("when", ["before", "parked", "resuming", "running"])
+def test_its_checkpoint_counts_whenever_it_comes_on_disk(world: World, when: str) -> None:
+    """Before the release, where a script saves by itself; else at any time after it."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    request = asked(world, training).request
+    if when == "before":
+        world.durable(training, request)
+        assert world.state(training) is PAUSING
+    park(world, training)
+    world.sample()
+    if when == "parked":
+        world.durable(training, request)
+    world.spawn(light)
+    world.exit(light)
+    assert world.state(training) is RESUMING
+    if when == "resuming":
+        world.durable(training, request)
+    say(world, training, m.Resumed, step=7)
+    if when == "running":
+        world.durable(training, request)
+    assert world.job(training).checkpoint == f"/checkpoints/{training}/7"
+    assert world.state(training) is RUNNING
+
+
+def test_it_waits_for_its_memory_and_says_so(world: World) -> None:
+    training, light = parked(world)
+    world.external["GPU-0"] = (14 * GIB, 0.0)
+    world.exit(light)
+    assert world.state(training) is PAUSED
+    assert world.scheduler.state.reasons[training].code is ReasonCode.MEMORY
+    lines = why_text(world.scheduler.state, world.job(training)).splitlines()
+    assert lines[2] == (
+        "    memory: other programs 14.0 GiB + this job 16.0 GiB + headroom 512 MiB = 30.5 GiB "
+        "> 21.6 GiB (90 % of 24.0 GiB)"
+    )
+    world.external.clear()
+    world.sample()
+    assert world.state(training) is RESUMING
+
+
+def test_alone_it_needs_no_more_than_is_free(world: World) -> None:
+    """As at its start, the caps do not hold it back."""
+    training = train(world, 23, ("park",))
+    light = world.submit(12, 0.5, priority=50)
+    park(world, training)
+    world.sample()
+    world.spawn(light)
+    world.exit(light)
+    assert world.state(training) is RESUMING
+
+
+def test_its_memory_is_set_aside_for_its_return(world: World) -> None:
+    """Who comes later and is no more important passes only into what is left beside it."""
+    training, _ = parked(world)
+    assert world.state(training) is PAUSED
+    late = world.submit(8, 0.1)
+    assert world.state(late) is QUEUED
+    world.command(m.Pause(job=str(training)))
+    assert world.state(late) is STARTING, "one that is held claims nothing"
+
+
+def test_the_peak_from_before_is_no_incident(world: World) -> None:
+    """Nor does it keep others from the device."""
+    training = train(world)
+    world.use(training, 16, 0.8, looks=3)
+    seen = world.scheduler.state.seen[training]
+    light = world.submit(12, 0.5, priority=50)
+    park(world, training, kept=GIB)
+    world.sample()
+    assert world.state(light) is STARTING
+    world.advance(1.0)
+    assert world.job(training).incidents == 0
+    after = world.scheduler.state.seen[training]
+    assert (after.memory, after.utilization) == (seen.memory, seen.utilization)
+
+
+def test_a_person_gets_the_most_that_it_offers(world: World) -> None:
+    training = train(world, ways=PARK)
+    world.command(m.Pause(job=str(training)))
+    assert asked(world, training).how == "park"
+    park(world, training)
+    world.sample()
+    assert (world.state(training), world.job(training).held) == (PAUSED, True)
+    world.command(m.Resume(job=str(training)))
+    assert world.state(training) is RESUMING
+
+
+def test_one_that_ends_while_it_is_parked_has_ended(world: World) -> None:
+    training, _ = parked(world)
+    saves(world, training)
+    world.exit(training, code=1)
+    assert world.state(training) is JobState.FAILED
+    assert not world.job(training).charged
+
+
+def test_a_new_coordinator_finds_it_parked(world: World) -> None:
+    """It says so when it attaches again, and where its checkpoint is by now."""
+    training, light = parked(world)
+    request = asked(world, training).request
+    world.restart()
+    world.attach(training, ways=WAYS, parked=request)
+    assert world.state(training) is PAUSED
+    world.advance(3.0)
+    world.say(world.peer(), m.Exited(job=light, attempt=1, code=0))
+    world.sample()
+    assert world.state(training) is RESUMING
+
+
+def test_a_release_that_an_earlier_coordinator_missed_is_said_again(world: World) -> None:
+    training = train(world)
+    world.submit(12, 0.5, priority=50)
+    request = asked(world, training).request
+    world.restart()
+    world.attach(training, ways=WAYS, parked=request, kept=GIB)
+    world.sample()
+    assert world.state(training) is PAUSED
+    assert world.job(training).reservations[0].memory == GIB
+
+
+def test_one_that_trains_by_itself_is_charged_for_all_again(world: World) -> None:
+    """It saw no coordinator for long, and went on."""
+    training, _ = parked(world)
+    world.restart()
+    world.attach(training, ways=WAYS)
+    assert world.state(training) is RUNNING
+    assert world.job(training).reservations[0].memory == 16 * GIB
+
+
+def leaving(world: World) -> int:
+    """A parked training that is about to be ended, since parking was not enough."""
+    training = train(world)
+    world.submit(12, 0.5, priority=50)
+    world.keeps[training] = 10 * GIB
+    park(world, training)
+    world.sample()
+    saves(world, training)
+    assert world.state(training) is PAUSING
+    return training
+
+
+def test_without_its_launcher_it_stays_parked(world: World) -> None:
+    """Nobody could spawn it again: its process is not ended."""
+    training = leaving(world)
+    world.end_of_launcher(training)
+    job = world.job(training)
+    assert (job.state, job.reservations[0].memory) == (PAUSED, 10 * GIB)
+    assert job.process is not None
+
+
+def test_one_that_is_to_be_ended_is_ended_also_by_a_new_coordinator(world: World) -> None:
+    training = leaving(world)
+    request = asked(world, training).request
+    launcher = world.job(training)
+    world.restart()
+    message = m.Submit(uuid=launcher.uuid, spec=launcher.spec)
+    world.say(world.peer(), message, sender=launcher.launcher)
+    world.attach(training, ways=WAYS, parked=request)
+    assert world.last(m.EndTree, world.launcher(training)).request == request
+
+
+def test_one_that_was_to_be_ended_and_trains_is_asked_again(world: World) -> None:
+    """With all that it holds charged, as it took it back by itself."""
+    training = leaving(world)
+    world.restart()
+    world.attach(training, ways=WAYS)
+    assert world.job(training).reservations[0].memory == 16 * GIB
+    assert asked(world, training).how == "exit"
+
+
+def test_what_it_regains_can_be_adjusted(world: World) -> None:
+    """It takes no room before it goes on."""
+    training, light = parked(world)
+    answer = world.command(m.Adjust(job=str(training), memory=18 * GIB))
+    assert isinstance(answer, m.Done)
+    assert world.job(training).reservations[0].memory == 0
+    world.exit(light)
+    assert world.job(training).reservations[0].memory == 18 * GIB
+
+
+def test_a_release_that_nobody_asked_for_is_taken_back(world: World) -> None:
+    training = train(world)
+    say(world, training, m.Released, request=9, step=7, kept=0)
+    assert world.last(m.GoOn, world.trainer(training)).request == 9
+    assert world.state(training) is RUNNING
+
+
+@pytest.mark.parametrize("way", ["stand", "park"])
+def test_a_rest_that_is_said_again_is_no_reason_to_go_on(world: World, way: str) -> None:
+    """Its word and a second request may cross."""
+    training = train(world, ways=(way,))
+    world.submit(4, 0.5, priority=50)
+    request = asked(world, training).request
+    said = {"request": request, "step": 7} | ({"kept": 0} if way == "park" else {})
+    kind = m.Released if way == "park" else m.Standing
+    for _ in range(2):
+        say(world, training, kind, **said)
+        world.sample()
+    assert world.state(training) is PAUSED
+    assert world.got(m.GoOn, world.trainer(training)) == []
