@@ -226,6 +226,6 @@ def test_a_training_on_a_stream_says_that_it_cannot_exit(
     sdk.run(Streaming, {"before_step": hook}, steps=2)
     assert coordinator.wait_for(m.Attach).pausable == ("stand",)
     assert capsys.readouterr().err.splitlines() == [
-        "gpurun: this training can stand still, but not exit: "
+        "gpurun: this training can stand still, but neither park nor exit: "
         "the data of streams[0] cannot return to its place"
     ]

@@ -124,7 +124,7 @@ def test_the_conversation(coordinator: Coordinator, links: list[Link]) -> None:
     assert kinds == ["Hello", "Attach", "Capturing", "Durable", "Detach"]
     attach, capturing, durable, detach = coordinator.heard[1:]
     assert isinstance(attach, m.Attach)
-    assert (attach.pausable, attach.resting, attach.token) == (("stand", "exit"), 0, TOKEN)
+    assert (attach.pausable, attach.resting, attach.token) == (("stand", "park", "exit"), 0, TOKEN)
     assert detach == m.Detach(job=JOB, attempt=attach.attempt, token=TOKEN, pid=attach.pid)
     assert attach.pid == os.getpid()
     assert isinstance(capturing, m.Capturing)

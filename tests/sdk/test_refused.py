@@ -170,8 +170,8 @@ def test_attributes_that_cannot_be_read_only_forbid_the_pause(
     assert result.trainable.losses == sdk.run(Tiny, steps=STEPS).trainable.losses
     assert coordinator.wait_for(m.Attach).pausable == ("stand",)
     assert capsys.readouterr().err.splitlines() == [
-        "gpurun: this training can stand still, but not exit: its attributes cannot be read "
-        "(RuntimeError: no state_dict yet)"
+        "gpurun: this training can stand still, but neither park nor exit: "
+        "its attributes cannot be read (RuntimeError: no state_dict yet)"
     ]
 
 

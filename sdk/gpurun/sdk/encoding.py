@@ -63,10 +63,18 @@ def is_data(value: object) -> bool:
 
 
 class Encoder:
-    """Makes nodes; `unchanged(path, value)` is asked about all that is not data."""
+    """Makes nodes; `unchanged(path, value)` is asked about all that is not data.
 
-    def __init__(self, unchanged: Callable[[str, object], bool]) -> None:
+    `copied` brings a tensor to host memory.
+    """
+
+    def __init__(
+        self,
+        unchanged: Callable[[str, object], bool],
+        copied: Callable[[torch.Tensor], torch.Tensor] = tensors.on_host,
+    ) -> None:
         self._unchanged = unchanged
+        self._copied = copied
         self._memo: tensors.Memo = {}
         self._above: list[int] = []
         """Ids of the containers around what is being encoded."""
@@ -121,7 +129,7 @@ class Encoder:
 
     def _data(self, value: Any, path: str) -> Node:
         if isinstance(value, torch.Tensor):
-            return {TAG: "tensor", **tensors.encode_tensor(value, path, self._memo)}
+            return {TAG: "tensor", **tensors.encode_tensor(value, path, self._memo, self._copied)}
         return {TAG: "array", **tensors.encode_array(value, path)}
 
     def _object(self, value: Any, path: str) -> Node:

@@ -33,8 +33,10 @@ class Link:
         """What the training has not answered yet; read at each step without a lock."""
         self.withdrawn = 0
         """The request that the coordinator took back last."""
-        self.resting: m.Standing | m.Durable | None = None
+        self.resting: m.Standing | m.Released | m.Durable | None = None
         """What the training stands still for; said again on each connection."""
+        self.saved = ""
+        """The checkpoint of a training that is parked, once it is on disk."""
         self.welcomed = False
         """Whether a coordinator has answered, now or before."""
         self.dead_since: float | None = None
@@ -111,19 +113,15 @@ class Link:
     def _greet(self, connection: Connection) -> None:
         """Say all that is known now; what an earlier coordinator has missed is out of date."""
         with self.changed:
-            resting = self.resting
+            rest = _rest(self.resting, self.saved)
         self._drop_answers()
-        request = resting.request if resting else 0
-        saved = resting.checkpoint if isinstance(resting, m.Durable) else ""
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
         connection.send(
             m.Attach(
                 **self.fields(),
                 pid=self._pid,
                 pausable=self._pausable,
-                resting=request if saved else 0,
-                checkpoint=saved,
-                standing=0 if saved else request,
+                **rest,
             )
         )
         if self._resumed is not None:
@@ -180,6 +178,18 @@ class Link:
                 self.dead_since = time.monotonic()
             self.request = None
             self.changed.notify_all()
+
+
+def _rest(resting: m.Standing | m.Released | m.Durable | None, saved: str) -> dict[str, Any]:
+    """What Attach says of a training that has stepped aside."""
+    match resting:
+        case m.Standing(request=request):
+            return {"standing": request}
+        case m.Released(request=request, kept=kept):
+            return {"parked": request, "kept": kept, "checkpoint": saved}
+        case m.Durable(request=request, checkpoint=path):
+            return {"resting": request, "checkpoint": path}
+    return {}
 
 
 def _version() -> str:

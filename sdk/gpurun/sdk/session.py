@@ -10,6 +10,7 @@ from gpurun.sdk import cycle
 from gpurun.sdk.data import Batches
 from gpurun.sdk.errors import CheckpointError
 from gpurun.sdk.job import Attempt
+from gpurun.sdk.saver import Saver
 from gpurun.sdk.say import say
 from gpurun.sdk.trainable import Trainable
 
@@ -35,6 +36,7 @@ class Session(NamedTuple):
     """Where it goes on; 0 for a start."""
     link: "Link | None"
     """None where there can be none: then it merely cannot be paused."""
+    saver: Saver
 
 
 @contextmanager
@@ -46,11 +48,12 @@ def opened(trainable: Trainable, attempt: Attempt) -> Iterator[Session]:
     loaded = _load(trainable, attempt.resume, run) if attempt.resume else None
     # Also where the checkpoint is another's, the first training ends the job's resuming.
     resumed = 0 if loaded is None and attempt.resume and run == 0 else loaded
-    link = _link(attempt, pausable, resumed)
+    link, saver = _link(attempt, pausable, resumed), Saver()
     try:
         with cycle.heard_by(lambda: _tell_cycle(link)):
-            yield Session(attempt.checkpoints, run, loaded or 0, link)
+            yield Session(attempt.checkpoints, run, loaded or 0, link, saver)
     finally:
+        saver.wait()
         if link is not None:
             link.close()
 
@@ -63,9 +66,9 @@ def _ways_to_pause(trainable: Trainable) -> tuple[str, ...]:
     except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
         obstacle = f"its attributes cannot be read ({type(error).__name__}: {error})"
     if obstacle:
-        say(f"this training can stand still, but not exit: {obstacle}")
+        say(f"this training can stand still, but neither park nor exit: {obstacle}")
         return ("stand",)
-    return ("stand", "exit")
+    return ("stand", "park", "exit")
 
 
 def _obstacle(trainable: Trainable) -> str:

@@ -2,13 +2,17 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from gpurun.sdk import checkpoint, rng
+import torch
+
+from gpurun.sdk import checkpoint, rng, tensors
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder
 from gpurun.sdk.identity import identity
-from gpurun.sdk.state import read_nodes, write_nodes
+from gpurun.sdk.parking import Parking
+from gpurun.sdk.state import FILE, encoded, encoder_for, read_nodes, write_nodes
 from gpurun.sdk.trainable import Trainable
 
 _RUN = "run.pt"
@@ -25,14 +29,48 @@ def save(trainable: Trainable, root: str, step: int, run: int = 0) -> checkpoint
     def fill(folder: str) -> None:
         os.mkdir(f"{folder}/{_TRAINABLE}", mode=0o700)
         returned = trainable.save_checkpoint(f"{folder}/{_TRAINABLE}")
-        mine = identity(type(trainable), run)
-        values = {"identity": mine, "step": step, "rng": states, "returned": returned}
-        write_nodes(Encoder(lambda _path, _value: False).encode(values, "it"), f"{folder}/{_RUN}")
+        values = _values(trainable, step, run, states, returned)
+        write_nodes(_encoder(tensors.on_host).encode(values, "it"), f"{folder}/{_RUN}")
 
     try:
         return checkpoint.write(root, step, fill)
     finally:
         rng.restore(states)
+
+
+def saves_itself(trainable: Trainable) -> bool:
+    """Whether its script has a save_checkpoint of its own, which reads the device."""
+    return type(trainable).save_checkpoint is not Trainable.save_checkpoint
+
+
+def capture(
+    trainable: Trainable, root: str, step: int, run: int, parking: Parking
+) -> Callable[[], checkpoint.Written]:
+    """Copy the whole of it to host memory; what is returned writes that, at any later time."""
+    encoder = encoder_for(trainable, parking.host)
+    nodes = encoded(trainable, encoder)
+    values = _values(trainable, step, run, rng.capture(), None)
+    rest = _encoder(parking.host).encode(values, "it")
+
+    def fill(folder: str) -> None:
+        checkpoint.require_room(folder, encoder.size)
+        os.mkdir(f"{folder}/{_TRAINABLE}", mode=0o700)
+        write_nodes(nodes, f"{folder}/{_TRAINABLE}/{FILE}")
+        write_nodes(rest, f"{folder}/{_RUN}")
+
+    return lambda: checkpoint.write(root, step, fill)
+
+
+def _values(
+    trainable: Trainable, step: int, run: int, states: dict[str, Any], returned: object
+) -> dict[str, Any]:
+    """All that is saved beside the attributes."""
+    mine = identity(type(trainable), run)
+    return {"identity": mine, "step": step, "rng": states, "returned": returned}
+
+
+def _encoder(copied: Callable[[torch.Tensor], torch.Tensor]) -> Encoder:
+    return Encoder(lambda _path, _value: False, copied)
 
 
 def load(trainable: Trainable, path: str, run: int = 0) -> int | None:

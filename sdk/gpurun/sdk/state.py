@@ -1,5 +1,6 @@
 """A trainable's attributes in one file, and back into a trainable that `setup` has made."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from gpurun.sdk.checkpoint import require_room
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder, Node
 from gpurun.sdk.errors import CheckpointError
+from gpurun.sdk.tensors import on_host
 from gpurun.sdk.trainable import Trainable
 
 FILE = "state.pt"
@@ -28,10 +30,22 @@ def remember(trainable: Trainable) -> None:
 
 def save(trainable: Trainable, folder: str) -> None:
     """Write the attributes into the folder; raise CheckpointError where one would be lost."""
-    encoder = Encoder(vars(trainable).get(_BASELINE) or Baseline({}))
-    nodes = {name: encoder.encode(value, name) for name, value in attributes(trainable).items()}
+    encoder = encoder_for(trainable)
+    nodes = encoded(trainable, encoder)
     require_room(folder, encoder.size)
     write_nodes(nodes, f"{folder}/{FILE}")
+
+
+def encoder_for(
+    trainable: Trainable, copied: Callable[[torch.Tensor], torch.Tensor] = on_host
+) -> Encoder:
+    """What encodes its attributes; `copied` brings tensors to host memory."""
+    return Encoder(vars(trainable).get(_BASELINE) or Baseline({}), copied)
+
+
+def encoded(trainable: Trainable, encoder: Encoder) -> dict[str, Node]:
+    """Its attributes as nodes; raise CheckpointError where one would be lost."""
+    return {name: encoder.encode(value, name) for name, value in attributes(trainable).items()}
 
 
 def load(trainable: Trainable, folder: str) -> None:

@@ -1,5 +1,6 @@
 """Tensors and NumPy arrays as nodes of a checkpoint: bytes in host memory, and where they live."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -11,15 +12,17 @@ Memo = dict[tuple[object, ...], tuple[torch.Tensor, torch.Tensor]]
 """Copies by place; the original is held too, so that its place cannot be given to another."""
 
 
-def encode_tensor(tensor: torch.Tensor, path: str, memo: Memo) -> dict[str, Any]:
-    """The fields of a tensor; two names for the same memory get one copy."""
+def encode_tensor(
+    tensor: torch.Tensor, path: str, memo: Memo, copied: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[str, Any]:
+    """The fields of a tensor; two names for the same memory get one copy, as `copied` makes it."""
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise UnsavedError(path, tensor, "whose kind of tensor is not supported")
     if tensor.layout is not torch.strided:
         raise UnsavedError(path, tensor, f"of layout {tensor.layout}, which is not supported")
     place = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
     if tensor.numel() == 0 or place not in memo:
-        memo[place] = (tensor, _host(tensor.detach()))
+        memo[place] = (tensor, copied(tensor.detach()))
     return {
         "data": memo[place][1],
         "device": str(tensor.device),
@@ -74,7 +77,8 @@ def is_array(value: object) -> bool:
     return type(value) is numpy.ndarray or isinstance(value, numpy.generic)
 
 
-def _host(tensor: torch.Tensor) -> torch.Tensor:
+def on_host(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor in host memory, to be written at once: it may be the tensor itself."""
     if tensor.device.type != "cpu":
         return tensor.cpu()
     # torch.save writes the whole storage of a view

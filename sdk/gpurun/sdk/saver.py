@@ -1,0 +1,37 @@
+"""Writes checkpoints from copies, while the training waits or has gone on already."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from gpurun.sdk.checkpoint import Written
+from gpurun.sdk.say import say
+
+
+class Saver:
+    """One thread at most: a checkpoint is begun when the one before it has ended."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def start(self, write: Callable[[], Written], done: Callable[[Written, float], None]) -> None:
+        """Write, and call `done` with what was written and the seconds that it took."""
+        self.wait()
+        self._thread = threading.Thread(target=_save, args=(write, done), name="gpurun saver")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when nothing is being written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+
+def _save(write: Callable[[], Written], done: Callable[[Written, float], None]) -> None:
+    began = time.monotonic()
+    try:
+        written = write()
+    except Exception as error:  # noqa: BLE001 - the training is whole in host memory
+        say(f"parked in memory, but its checkpoint could not be written: {error}")
+        return
+    done(written, time.monotonic() - began)

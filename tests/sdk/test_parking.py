@@ -1,0 +1,315 @@
+"""Parking: the state goes to host memory and comes back in place; the checkpoint follows.
+
+The CPU stands for the device: its storages are really emptied.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.sdk.asking import asks_before
+from tests.sdk.coordinator_double import JOB, Coordinator, mortal_process, wait_until
+from tests.sdk.trainings import Tiny
+
+from gpurun import sdk
+from gpurun.protocol import messages as m
+from gpurun.sdk import checkpoint, device_memory, pause, snapshot
+from gpurun.sdk.errors import NoRoomError
+from gpurun.sdk.link import Link
+from gpurun.sdk.parking import Parking
+from gpurun.sdk.state import attributes
+
+STEPS = 9
+
+
+@pytest.fixture(autouse=True)
+def releases(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The CPU as the device, with an allocator that counts what it is told."""
+    told: list[int] = []
+    monkeypatch.setattr(device_memory, "KIND", "cpu")
+
+    def release() -> int:
+        told.append(1)
+        return 5
+
+    monkeypatch.setattr(device_memory, "release", release)
+    return told
+
+
+@pytest.fixture(scope="module")
+def expected() -> str:
+    """The digest of the training that nobody interrupts."""
+    return sdk.run(Tiny, steps=STEPS).digest
+
+
+@pytest.mark.parametrize("step", range(1, STEPS))
+def test_it_goes_on_as_if_nothing_had_been(
+    step: int, expected: str, coordinator: Coordinator, links: list[Link]
+) -> None:
+    """It says Released, then Durable, and that it goes on, in the same process."""
+
+    def go_on(heard: m.Durable) -> m.Message:
+        return m.GoOn(job=JOB, request=heard.request)
+
+    coordinator.on(m.Durable, go_on)
+    hook = asks_before(step, coordinator, links, how="park")
+    assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
+    coordinator.wait_for(m.Detach)
+    kinds = {type(message) for message in coordinator.heard} - {m.Cycled}
+    assert kinds == {
+        m.Hello, m.Attach, m.Capturing, m.Released, m.Durable, m.Resumed, m.Detach
+    }  # fmt: skip
+    (released,) = coordinator.of(m.Released)
+    assert (released.step, released.kept) == (step, 5)
+    assert checkpoint.newest_complete(coordinator.of(m.Durable)[0].checkpoint)
+
+
+def test_the_checkpoint_is_that_of_the_moment(
+    expected: str, coordinator: Coordinator, links: list[Link], under_gpurun: dict[str, str]
+) -> None:
+    """What the training does after it has gone on is not in it."""
+    coordinator.on(m.Released, lambda heard: m.GoOn(job=JOB, request=heard.request))
+    hook = asks_before(4, coordinator, links, how="park")
+    sdk.run(Tiny, {"before_step": hook}, steps=STEPS)
+    durable = coordinator.wait_for(m.Durable)
+    again = Tiny()
+    again.setup({})
+    assert snapshot.load(again, durable.checkpoint) == durable.step == 4
+    for _ in range(durable.step, STEPS):
+        again.step()
+    assert sdk.digest(again) == expected
+
+
+def test_its_memory_is_given_back_while_it_waits(
+    coordinator: Coordinator, links: list[Link], releases: list[int]
+) -> None:
+    """Parameters, buffers and the optimizer's state; gradients are dropped."""
+    seen: list[Any] = []
+    trained: list[Tiny] = []
+
+    class Watched(Tiny):
+        def setup(self, config: dict[str, Any]) -> None:
+            super().setup(config)
+            trained.append(self)
+
+        not_saved = ("before_step",)
+
+    def look(heard: m.Released) -> m.Message:
+        held = [*trained[0].model.parameters()]
+        moments = [state["exp_avg"] for state in trained[0].optimizer.state.values()]
+        seen.append([len(tensor.untyped_storage()) for tensor in (*held, *moments)])
+        seen.append([parameter.grad for parameter in held])
+        return m.GoOn(job=JOB, request=heard.request)
+
+    coordinator.on(m.Released, look)
+    hook = asks_before(4, coordinator, links, how="park")
+    sdk.run(Watched, {"before_step": hook}, steps=STEPS)
+    sizes, gradients = seen
+    assert set(sizes) == {0}
+    assert set(gradients) == {None}
+    assert releases
+
+
+class Tied(sdk.Trainable):
+    """Two names for one weight, a view of a buffer, and a step counter on the device."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        torch.manual_seed(1)
+        self.embed = torch.nn.Linear(3, 3, bias=False)
+        self.head = torch.nn.Linear(3, 3, bias=False)
+        self.head.weight = self.embed.weight
+        self.table = torch.arange(12.0)
+        self.row = self.table[4:8].view(2, 2)
+        self.optimizer = torch.optim.Adam(self.embed.parameters(), lr=0.1)
+
+    def step(self) -> None:
+        self.optimizer.zero_grad()
+        (self.head(self.embed(self.table[:3])).sum() + self.row.sum()).backward()
+        self.optimizer.step()
+        self.row += 1
+
+
+def test_objects_aliases_and_views_are_the_same_after_twenty_cycles() -> None:
+    """Nothing is replaced, so that nothing that points to it is left behind."""
+    trainable, twin = Tied(), Tied()
+    for one in (trainable, twin):
+        one.setup({})
+    weight, row = trainable.embed.weight, trainable.row
+    for _ in range(20):
+        trainable.step()
+        twin.step()
+        parking = Parking()
+        for tensor in (weight, trainable.table, row):
+            parking.host(tensor)
+        for state in trainable.optimizer.state.values():
+            for tensor in state.values():
+                parking.host(tensor)
+        parking.empty(attributes(trainable))
+        assert len(weight.untyped_storage()) == 0
+        parking.fill()
+    assert trainable.head.weight is trainable.embed.weight is weight
+    assert trainable.row is row
+    row += 1
+    twin.row += 1
+    assert torch.equal(trainable.table, twin.table)
+    assert torch.equal(weight, twin.embed.weight)
+
+
+def test_a_tensor_is_copied_once_for_all_that_share_its_storage() -> None:
+    base = torch.arange(6.0)
+    parking = Parking()
+    copies = [parking.host(tensor) for tensor in (base, base[2:], base.view(2, 3).t())]
+    assert len({copy.untyped_storage().data_ptr() for copy in copies}) == 1
+    assert torch.equal(copies[2], base.view(2, 3).t())
+
+
+def test_where_memory_is_short_on_return_it_waits_and_changes_nothing(
+    expected: str,
+    coordinator: Coordinator,
+    links: list[Link],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Another program may hold the memory still that was granted."""
+    fill, failures = Parking.fill, [1, 1]
+
+    def short(parking: Parking) -> None:
+        if failures.pop() if failures else 0:
+            raise torch.OutOfMemoryError("out of memory")
+        fill(parking)
+
+    monkeypatch.setattr(pause, "RETRY", 0.01)
+    monkeypatch.setattr(Parking, "fill", short)
+    coordinator.on(m.Released, lambda heard: m.GoOn(job=JOB, request=heard.request))
+    hook = asks_before(3, coordinator, links, how="park")
+    assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
+    assert failures == []
+    assert "parked, and waiting for its memory: out of memory" in capsys.readouterr().err
+
+
+def test_a_return_that_fails_half_way_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole of it is in host memory still."""
+    first, second = torch.arange(4.0), torch.arange(5.0)
+    parking = Parking()
+    parking.host(first)
+    parking.host(second)
+    parking.empty({})
+    copy_, calls = torch.UntypedStorage.copy_, []
+
+    def fails_the_second_time(storage: Any, source: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("no")
+        return copy_(storage, source)
+
+    monkeypatch.setattr(torch.UntypedStorage, "copy_", fails_the_second_time)
+    with pytest.raises(torch.OutOfMemoryError):
+        parking.fill()
+    assert [len(tensor.untyped_storage()) for tensor in (first, second)] == [0, 0]
+    parking.fill()
+    assert torch.equal(first, torch.arange(4.0))
+    assert torch.equal(second, torch.arange(5.0))
+
+
+def test_without_host_memory_it_is_refused_and_trains_on(
+    expected: str,
+    coordinator: Coordinator,
+    links: list[Link],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device_memory, "host_free", lambda: 1)
+    hook = asks_before(3, coordinator, links, how="park")
+    assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
+    assert "bytes of host memory and 1 are free" in coordinator.wait_for(m.Refused).text
+    assert coordinator.of(m.Released) == []
+
+
+def test_the_error_names_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_memory, "host_free", lambda: 3)
+    with pytest.raises(NoRoomError, match="needs 16 more bytes of host memory and 3 are free"):
+        Parking().host(torch.arange(4.0))
+
+
+def test_a_disk_that_takes_nothing_leaves_it_parked(
+    expected: str,
+    coordinator: Coordinator,
+    links: list[Link],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The state is in memory; it is not called durable."""
+
+    def full(*_: object) -> None:
+        raise NoRoomError("the disk is full")
+
+    monkeypatch.setattr(checkpoint, "require_room", full)
+    done: list[int] = []
+
+    def go_on(heard: m.Released) -> m.Message:
+        wait_until(lambda: "could not be written" in "".join(said), "the word of it")
+        done.append(1)
+        return m.GoOn(job=JOB, request=heard.request)
+
+    said: list[str] = []
+    monkeypatch.setattr("gpurun.sdk.saver.say", said.append)
+    coordinator.on(m.Released, go_on)
+    hook = asks_before(3, coordinator, links, how="park")
+    assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
+    assert said == ["parked in memory, but its checkpoint could not be written: the disk is full"]
+    assert (coordinator.of(m.Durable), done) == ([], [1])
+
+
+class Own(Tiny):
+    """Writes a file of its own, from what is on the device."""
+
+    not_saved = ("before_step",)
+
+    def save_checkpoint(self, checkpoint_dir: str, /) -> dict[str, Any] | None:
+        torch.save(self.model.state_dict(), Path(checkpoint_dir) / "own.pt")
+        return super().save_checkpoint(checkpoint_dir)
+
+
+def test_a_script_that_writes_its_own_files_does_so_first(
+    coordinator: Coordinator, links: list[Link]
+) -> None:
+    """They read the device, so that the checkpoint comes before the release."""
+    coordinator.on(m.Released, lambda heard: m.GoOn(job=JOB, request=heard.request))
+    hook = asks_before(3, coordinator, links, how="park")
+    sdk.run(Own, {"before_step": hook}, steps=STEPS)
+    kinds = [type(message) for message in coordinator.heard]
+    assert kinds.index(m.Durable) < kinds.index(m.Released)
+    durable = coordinator.of(m.Durable)[0]
+    weights = torch.load(f"{durable.checkpoint}/trainable/own.pt", weights_only=True)
+    assert all(len(tensor.untyped_storage()) for tensor in weights.values())
+
+
+def test_a_coordinator_that_returns_is_told_that_it_is_parked(
+    expected: str, under_gpurun: dict[str, str], links: list[Link]
+) -> None:
+    """And where its checkpoint is; its word lets it go on."""
+    with (
+        mortal_process() as first,
+        Coordinator(under_gpurun["GPURUN_SOCKET"], first.pid) as double,
+    ):
+
+        def die(_: m.Durable) -> None:
+            double.pid = os.getpid()
+            first.kill()
+
+        def go_on(heard: m.Attach) -> m.Message | None:
+            return m.GoOn(job=JOB, request=heard.parked) if heard.parked else None
+
+        double.on(m.Durable, die)
+        double.on(m.Attach, go_on)
+        hook = asks_before(3, double, links, how="park")
+        assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
+        attach = double.of(m.Attach)[-1]
+        assert (attach.parked, attach.kept) == (4, 5)
+        assert attach.checkpoint == double.of(m.Durable)[0].checkpoint
+
+
+def test_host_memory_is_read_from_the_kernel() -> None:
+    """MemAvailable is less than all there is."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < device_memory.host_free() <= pages
