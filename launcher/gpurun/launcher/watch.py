@@ -82,7 +82,7 @@ class Watch:
             case EndTree(attempt=self._spawned.attempt):
                 self._on_end_tree(event)
             case Paused(text=text) if text:
-                self._launch.say(f"job {event.job} stands still {text}")
+                self._launch.say(f"job {event.job} is paused {text}")
             case Terminate():
                 self._on_terminate(event)
             case Grant(attempt=self._spawned.attempt):

@@ -88,10 +88,8 @@ def _what_it_keeps_stays_charged(event: Event, before: Job, job: Job) -> None:
     assert order is not None
     assert order.released
     assert event.taken >= order.released
-    for held in job.reservations:
-        device = next(device for device in event.devices if device.uuid == held.device)
-        seen = sum(p.memory or 0 for p in device.processes if p.job == job.id and not p.assumed)
-        assert held.memory >= max(seen, order.kept)
+    for held, whole in zip(job.reservations, before.reservations, strict=True):
+        assert held.memory == min(order.kept, whole.memory)
 
 
 def _only_the_owner_commands(event: Event, before: Job, record: Record) -> None:

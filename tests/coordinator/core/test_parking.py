@@ -4,6 +4,7 @@ import pytest
 from tests.coordinator.core.world import World
 
 from gpurun.coordinator.core.job import PauseCost, Way
+from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.pausing import FIRST_COST, cost
 from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
@@ -132,8 +133,16 @@ def test_it_is_charged_for_what_it_is_seen_to_keep(world: World) -> None:
     park(world, training)
     world.sample()
     assert (world.state(training), world.state(light)) == (PAUSED, QUEUED)
-    assert world.job(training).reservations[0].memory == 10 * GIB
-    assert world.job(training).parked_memory == 10 * GIB
+    assert charge(world, training) == 10 * GIB
+    world.keeps[training] = 2 * GIB
+    world.sample()
+    assert charge(world, training) == 2 * GIB
+    assert world.state(light) is STARTING
+
+
+def charge(world: World, job: int) -> int:
+    """Bytes with which the device is charged for it."""
+    return loads_of(world.scheduler.state)["GPU-0"].charges[job].memory
 
 
 def test_where_parking_was_not_enough_it_leaves_altogether(world: World) -> None:
@@ -156,11 +165,18 @@ def test_where_parking_was_not_enough_it_leaves_altogether(world: World) -> None
 
 def test_what_it_kept_is_remembered_for_the_next_decision(world: World) -> None:
     """A task that needs more than parking freed the last time is answered by exit."""
-    training, light = parked(world, kept=3 * GIB)
+    training, light = parked(world)
+    world.keeps[training] = 3 * GIB
+    world.sample()
     world.exit(light)
     say(world, training, m.Resumed, step=8)
     world.submit(19, 0.5, priority=50)
     assert asked(world, training).how == "exit"
+
+
+def test_what_it_kept_is_remembered_also_where_it_had_to_leave(world: World) -> None:
+    training = leaving(world)
+    assert world.job(training).parked_memory == 10 * GIB
 
 
 def test_its_costs_are_learned_apart_from_those_of_an_exit(world: World) -> None:
@@ -326,7 +342,7 @@ def test_without_its_launcher_it_stays_parked(world: World) -> None:
     training = leaving(world)
     world.end_of_launcher(training)
     job = world.job(training)
-    assert (job.state, job.reservations[0].memory) == (PAUSED, 10 * GIB)
+    assert (job.state, charge(world, training)) == (PAUSED, 10 * GIB)
     assert job.process is not None
 
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage, Way
+from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
@@ -29,10 +30,19 @@ def leave(state: State, job: Job, order: PauseOrder, waiters: tuple[int, ...]) -
     """End a parked job whose checkpoint is on disk: they lack what it keeps of the device."""
     order = msgspec.structs.replace(order, how=Way.EXIT, waiters=waiters)
     whom = ", ".join(f"job {waiter}" for waiter in waiters)
-    job = state.move(job, Trigger.LEAVE, f"for {whom}", pause=order)
+    kept = seen_to_keep(state, job)
+    job = state.move(job, Trigger.LEAVE, f"for {whom}", pause=order, parked_memory=kept)
     end = EndTree(job=job.id, attempt=job.attempt, request=order.request)
     state.send(state.launchers.get(job.id), end)
     return job
+
+
+def seen_to_keep(state: State, job: Job) -> int | None:
+    """Bytes of a device that a parked job is seen to keep, for the next decision about it."""
+    if not job.parked:
+        return job.parked_memory
+    charges = [load.charges.get(job.id) for load in loads_of(state).values()]
+    return max((charge.memory for charge in charges if charge is not None), default=0)
 
 
 def renew(state: State, job: Job, order: PauseOrder) -> Job:

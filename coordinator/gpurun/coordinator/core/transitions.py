@@ -79,6 +79,7 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     **_ends(S.STARTING),
     (S.RUNNING, Trigger.SPAWNED): S.RUNNING,
     (S.RUNNING, Trigger.PAUSE): S.PAUSING,
+    (S.RUNNING, Trigger.DURABLE): S.RUNNING,
     (S.RUNNING, Trigger.RESUME): S.RUNNING,
     (S.RUNNING, Trigger.CANCEL): S.RUNNING,
     (S.RUNNING, Trigger.LAUNCHER_LOST): S.RUNNING,

@@ -1,13 +1,13 @@
 """Released: a job parks. Its state is in host memory, and its device's memory is given back.
 
-It is believed when a look that began afterwards has shown what it keeps; that stays charged.
+It counts when a look that began afterwards has shown what is kept: that stays charged.
 """
 
 import msgspec
 
 from gpurun.coordinator.core import orders
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, PauseOrder, Reservation, Stage, Way
+from gpurun.coordinator.core.job import Job, PauseOrder, Stage, Way
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.reactions.release import tell_paused
 from gpurun.coordinator.core.state import State
@@ -46,36 +46,38 @@ def see_parked(state: State) -> None:
     """Pause the jobs that have said Released before their devices were looked at."""
     for job in state.charged():
         order = job.pause
-        parks = order is not None and order.how is Way.PARK and order.released > 0
-        if order is not None and parks and job.state is JobState.PAUSING and job.left is None:
-            kept = [_kept(state, job, order, held) for held in job.reservations]
-            if None not in kept:
-                _parked(state, job, order, tuple(held for held in kept if held is not None))
+        if order is None or order.how is not Way.PARK or not order.released:
+            continue
+        if job.state is JobState.PAUSING and _all_seen(state, job, order.released):
+            _parked(state, job, order)
 
 
-def _kept(state: State, job: Job, order: PauseOrder, held: Reservation) -> Reservation | None:
-    """What it was seen to keep of one device; None while that has not been looked at."""
-    device = state.devices.get(held.device)
-    if device is None or not device.answers or device.taken < order.released:
-        return None
-    if not device.freed(job.id, order.released):
-        return None
-    seen = 0 if device.assumes(job.id) else device.observed(job.id) or 0
-    return msgspec.structs.replace(held, memory=max(seen, order.kept), utilization=0.0)
+def _all_seen(state: State, job: Job, released: float) -> bool:
+    """Whether looks that began after the release have shown what the job holds."""
+    devices = [state.devices.get(held.device) for held in job.reservations]
+    return job.left is None and all(
+        device is not None
+        and device.answers
+        and device.taken >= released
+        and device.freed(job.id, released)
+        for device in devices
+    )
 
 
-def _parked(state: State, job: Job, order: PauseOrder, kept: tuple[Reservation, ...]) -> None:
+def _parked(state: State, job: Job, order: PauseOrder) -> None:
+    """Charged from now on for what it says it keeps, and for more where more is seen."""
     leaving = state.now.boot - order.captured
     state.forget_windows(job)
-    most = max((held.memory for held in kept), default=0)
     job = state.move(
         job,
         Trigger.PARK,
-        f"keeps {format_size(most)}",
+        f"keeps {format_size(order.kept)}",
         pauses=job.pauses + 1,
-        parked_memory=most,
         park_cost=msgspec.structs.replace(job.park_cost, leaving=leaving),
         regains=job.reservations,
-        reservations=kept,
+        reservations=tuple(
+            msgspec.structs.replace(held, memory=min(held.memory, order.kept), utilization=0.0)
+            for held in job.reservations
+        ),
     )
     tell_paused(state, job)

@@ -49,8 +49,14 @@ def still(held: Reservation) -> Reservation:
 def go_on(state: State, job: Job) -> Job:
     """There is room for it again where it stays: it says Resumed when it does."""
     request = job.pause.request if job.pause is not None else 0
+    kept = orders.seen_to_keep(state, job)
     job = state.move(
-        job, Trigger.GRANT, "goes on where it is", reservations=job.regains, regains=()
+        job,
+        Trigger.GRANT,
+        "goes on where it is",
+        parked_memory=kept,
+        reservations=job.regains,
+        regains=(),
     )
     state.forget_windows(job)
     state.tell_training(job, GoOn(job=job.id, request=request))

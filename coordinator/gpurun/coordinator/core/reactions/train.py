@@ -48,7 +48,7 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
         saved(state, job, message.checkpoint, detail)
     elif orders.order_of(job, message.request) is None:
         if job.state not in (JobState.QUEUED, JobState.STARTING):
-            state.update(job, checkpoint=message.checkpoint)
+            state.move(job, Trigger.DURABLE, detail, checkpoint=message.checkpoint)
         state.send(event.peer, GoOn(job=job.id, request=message.request))
     else:
         rest(state, job, message.request, message.checkpoint, detail)

@@ -1,0 +1,75 @@
+"""A training that holds a device's memory parks while a light task runs in it."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from tests.coordinator.gpus.scripts import FIRST, GIB, gpu
+from tests.e2e.machine import SCRIPTS, Machine, Running
+from tests.e2e.nvml import NvmlMachine
+
+COUNTING = f"{SCRIPTS}/counting.py"
+LIGHT = ("--priority=high", "--mem=12GiB", "--util=50", "--time=5s")
+
+
+def started(machine: Machine, *options: str) -> tuple[Running, str]:
+    """A training that can be paused, and the file that lets it end."""
+    go = f"{machine.folder}/go"
+    training = machine.start("--mem=16GiB", "--util=80", *options, COUNTING, go)
+    machine.wait_until(lambda: training.says("trains as "), alive=[training])
+    machine.wait_until(lambda: machine.job(1)["pausable"], alive=[training])
+    return training, go
+
+
+def ends_as_if_alone(machine: Machine, training: Running, go: str) -> None:
+    """The digest is that of a training that nobody interrupts."""
+    machine.write_script("go", "")
+    assert training.end() == 0
+    (digest,) = (line for line in training.out if line.startswith("digest "))
+    alone = machine.start_program(sys.executable, COUNTING, go)
+    assert alone.end() == 0
+    assert digest in alone.out
+
+
+def test_a_light_task_runs_in_its_memory_and_it_goes_on_in_the_same_process(
+    machine: Machine,
+) -> None:
+    """Its checkpoint comes on disk as well."""
+    training, go = started(machine)
+    pid = machine.job(1)["pid"]
+    light = machine.run(*LIGHT, "--", "echo", "x")
+    assert (light.returncode, light.stdout) == (0, "x")
+    machine.wait_until(lambda: machine.count(1, "resumed") == 1, alive=[training])
+    found = machine.job(1)
+    shown = (found["state"], found["pid"], found["pauses"], found["attempt"])
+    assert shown == ("running", pid, 1, 1)
+    machine.wait_until(lambda: machine.count(1, "durable") == 1, alive=[training])
+    assert training.says("job 1 is paused for job 2 (echo)")
+    ends_as_if_alone(machine, training, go)
+
+
+@pytest.fixture
+def nvml() -> Iterator[NvmlMachine]:
+    """One GPU of 24 GiB behind the scripted driver."""
+    machine = NvmlMachine("[monitor]\ninterval = 0.1\n[pause]\nmin_run = 0\n")
+    machine.plays(gpu(FIRST))
+    yield machine
+    machine.close()
+
+
+def test_where_the_driver_shows_that_it_keeps_its_memory_it_leaves_altogether(
+    nvml: NvmlMachine,
+) -> None:
+    """Its word alone starts nobody; it is spawned again from its checkpoint."""
+    training, go = started(nvml)
+    holds = gpu(FIRST, f"compute {nvml.job(1)['pid']} {16 * GIB}", used=16)
+    nvml.plays(holds)
+    light = nvml.start(*LIGHT, "--", "echo", "x")
+    nvml.wait_until(lambda: nvml.count(1, "parked is not enough") == 1, alive=[training, light])
+    assert nvml.count(2, "granted") == 0
+    nvml.wait_until(lambda: nvml.count(1, "tree ended") == 1, alive=[training, light])
+    nvml.plays(gpu(FIRST))
+    assert light.end() == 0
+    nvml.wait_until(lambda: nvml.count(1, "resumed") == 1, alive=[training])
+    assert nvml.job(1)["attempt"] == 2
+    ends_as_if_alone(nvml, training, go)
