@@ -15,11 +15,9 @@ def test_a_high_priority_task_finds_nothing_left_of_a_training_with_loader_worke
     machine: Machine,
 ) -> None:
     go = f"{machine.folder}/go"
-    training = machine.start("--mem=16GiB", "--util=60", SCRIPT, go)
+    training = machine.start("--pause=exit", "--mem=16GiB", "--util=60", SCRIPT, go)
     machine.wait_until(lambda: training.says(" starts on "), alive=[training])
-    machine.wait_until(
-        lambda: machine.job(1)["pausable"] == ["stand", "park", "exit"], alive=[training]
-    )
+    machine.wait_until(lambda: machine.job(1)["pausable"], alive=[training])
     main = machine.job(1)["pid"]
     machine.wait_until(lambda: len(_children(main)) == 2, alive=[training])
     tree = [main, *_children(main)]

@@ -83,12 +83,16 @@ class Line:
 
 
 def _interrupted(most: str, much: str) -> tuple[Line, float, float]:
-    """The training with a light task in its middle; instants of its submission and first line."""
+    """The training with a light task in its middle; instants of its submission and first line.
+
+    It pauses by exit, the way that frees everything and has most to restore.
+    """
     trained = Line("training | ", INTERRUPT_AT)
     script, steps = example("train_digits.py"), f"--steps={STEPS}"
     training = gpurun(
-        "--name=training", f"--mem={most}", "--util=60", script, steps, f"--step-time={STEP_TIME}"
-    )
+        "--name=training", "--pause=exit", f"--mem={most}", "--util=60",
+        script, steps, f"--step-time={STEP_TIME}",
+    )  # fmt: skip
     reader = _reading(training, trained)
     try:
         _await(trained.reached.wait, "the training does not train")
