@@ -99,7 +99,7 @@ class Actors(RuleBasedStateMachine):
     def attach(self, number: int, pid: int, ways: tuple[str, ...], staying: dict[str, int]) -> None:
         """A training loop begins, or a second one in the same job, or one comes back."""
         if job := self.pick(number, JobState.RUNNING, JobState.PAUSED):
-            self.world.attach(job.id, pid, ways, **staying)
+            self.world.attach(job.id, ways, pid, **staying)
 
     @rule(number=PICK, code=st.integers(0, 1))
     def exit(self, number: int, code: int) -> None:

@@ -1,9 +1,11 @@
 """Parking: a training's state goes to host memory, and its process waits with its context."""
 
+import msgspec
 import pytest
 from tests.coordinator.core.world import World
 
-from gpurun.coordinator.core.job import PauseCost, Way
+from gpurun.coordinator.core.events import SampleEvent
+from gpurun.coordinator.core.job import PauseCost, Stage, Way
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.pausing import FIRST_COST, cost
 from gpurun.coordinator.core.why import why_text
@@ -123,6 +125,87 @@ def test_a_look_that_began_before_the_release_proves_nothing(world: World) -> No
     world.sample(taken=world.now - 0.5)
     assert world.state(training) is PAUSING
     assert world.job(training).reservations[0].memory == 16 * GIB
+
+
+def test_a_device_that_does_not_answer_proves_nothing(world: World) -> None:
+    training = train(world)
+    world.submit(12, 0.5, priority=50)
+    park(world, training)
+    silent = msgspec.structs.replace(world.device("GPU-0", without=0), total=None, free=None)
+    world.handle(SampleEvent(at=world.instant, taken=world.now, devices=(silent,)))
+    assert world.state(training) is PAUSING
+    world.sample()
+    assert world.state(training) is PAUSED
+
+
+def test_where_its_own_memory_is_not_told_that_of_the_device_must_have_fallen(
+    world: World,
+) -> None:
+    """Or ten seconds have passed, in case that it held nothing."""
+    training = train(world)
+    world.use(training, 16)
+    world.hidden.add("GPU-0")
+    world.sample()
+    world.submit(12, 0.5, priority=50)
+    world.keeps[training] = 16 * GIB
+    world.advance(1.0)
+    park(world, training)
+    world.sample()
+    assert world.state(training) is PAUSING
+    world.keeps[training] = GIB
+    world.advance(1.0)
+    assert world.state(training) is PAUSED
+
+
+def test_one_whose_process_has_ended_is_not_paused(world: World) -> None:
+    """It ends as any job does, once its launcher has said how."""
+    training = train(world)
+    world.submit(12, 0.5, priority=50)
+    park(world, training)
+    world.end_of_process(training)
+    world.sample()
+    assert world.state(training) is PAUSING
+    world.exit(training, code=1)
+    assert world.state(training) is JobState.FAILED
+
+
+def test_it_does_not_keep_more_than_it_held(world: World) -> None:
+    """Whatever it says."""
+    training = train(world, ways=PARK)
+    world.command(m.Pause(job=str(training)))
+    park(world, training, kept=30 * GIB)
+    world.sample()
+    assert world.job(training).reservations[0].memory == 16 * GIB
+
+
+def test_a_look_that_is_stale_lets_nobody_take_memory_back(world: World) -> None:
+    training = train(world, ways=PARK)
+    world.command(m.Pause(job=str(training)))
+    park(world, training)
+    world.sample()
+    world.advance(60.0, sample=False)
+    world.command(m.Resume(job=str(training)))
+    assert world.scheduler.state.reasons[training].code is ReasonCode.STALE
+    world.sample()
+    assert world.state(training) is RESUMING
+
+
+def test_of_two_ways_for_two_waiters_the_one_that_frees_more_is_asked(world: World) -> None:
+    training = train(world)
+    world.command(m.Drain(on=True))
+    world.submit(12, 0.3, priority=60)
+    world.submit(3, 0.3, priority=50)
+    world.command(m.Drain(on=False))
+    assert asked(world, training).how == "park"
+
+
+def test_why_shows_that_it_would_be_alone(world: World) -> None:
+    training = train(world, ways=PARK)
+    world.command(m.Pause(job=str(training)))
+    park(world, training, kept=GIB)
+    world.sample()
+    lines = why_text(world.scheduler.state, world.job(training)).splitlines()
+    assert lines[2] == "    alone on it: needs 15.0 GiB of 23.0 GiB free, whatever the caps"
 
 
 def test_it_is_charged_for_what_it_is_seen_to_keep(world: World) -> None:
@@ -250,7 +333,7 @@ def test_alone_it_needs_no_more_than_is_free(world: World) -> None:
 
 def test_its_memory_is_set_aside_for_its_return(world: World) -> None:
     """Who comes later and is no more important passes only into what is left beside it."""
-    training, _ = parked(world)
+    training, _ = parked(world, util=0.1)
     assert world.state(training) is PAUSED
     late = world.submit(8, 0.1)
     assert world.state(late) is QUEUED
@@ -316,6 +399,30 @@ def test_a_release_that_an_earlier_coordinator_missed_is_said_again(world: World
     assert world.job(training).reservations[0].memory == GIB
 
 
+def test_a_checkpoint_that_an_earlier_coordinator_missed_counts(world: World) -> None:
+    training, _ = parked(world)
+    request = asked(world, training).request
+    world.restart()
+    attempt = world.job(training).attempt
+    said = m.Attach(
+        job=training, attempt=attempt, token="t", pid=4711, pausable=WAYS,
+        parked=request, checkpoint="/checkpoints/8",
+    )  # fmt: skip
+    world.say(world.peer(), said)
+    assert world.job(training).checkpoint == "/checkpoints/8"
+
+
+@pytest.mark.parametrize("way", ["standing", "parked"])
+def test_a_rest_in_another_way_than_was_asked_is_taken_back(world: World, way: str) -> None:
+    """What is asked is not done by it."""
+    training = train(world, ways=("exit",))
+    world.submit(12, 0.5, priority=50)
+    rest = {way: asked(world, training).request}
+    peer = world.attach(training, WAYS, **rest)
+    assert world.last(m.GoOn, peer)
+    assert world.state(training) is PAUSING
+
+
 def test_one_that_trains_by_itself_is_charged_for_all_again(world: World) -> None:
     """It saw no coordinator for long, and went on."""
     training, _ = parked(world)
@@ -344,6 +451,8 @@ def test_without_its_launcher_it_stays_parked(world: World) -> None:
     job = world.job(training)
     assert (job.state, charge(world, training)) == (PAUSED, 10 * GIB)
     assert job.process is not None
+    assert job.pause is not None
+    assert job.pause.how is Way.PARK
 
 
 def test_one_that_is_to_be_ended_is_ended_also_by_a_new_coordinator(world: World) -> None:
@@ -364,6 +473,26 @@ def test_one_that_was_to_be_ended_and_trains_is_asked_again(world: World) -> Non
     world.attach(training, ways=WAYS)
     assert world.job(training).reservations[0].memory == 16 * GIB
     assert asked(world, training).how == "exit"
+    order = world.job(training).pause
+    assert order is not None
+    assert (order.stage, order.released) == (Stage.ASKED, 0.0), "all of it is void"
+
+
+def test_how_long_it_is_away_counts_from_where_it_parked(world: World) -> None:
+    """Not from where it left altogether: nobody stays away for longer than `max_paused`."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    world.keeps[training] = 10 * GIB
+    park(world, training)
+    world.sample()
+    world.advance(3000.0)
+    saves(world, training)
+    world.exit(training, code=137, request=asked(world, training).request)
+    world.spawn(light)
+    world.submit(16, 0.8, priority=50)
+    world.advance(700.0)
+    world.exit(light)
+    assert world.state(training) is RESUMING
 
 
 def test_what_it_regains_can_be_adjusted(world: World) -> None:

@@ -159,7 +159,7 @@ class World:
         return job
 
     def attach(
-        self, job: int, pid: int = 4711, ways: tuple[str, ...] = ("exit",), **staying: int
+        self, job: int, ways: tuple[str, ...] = ("exit",), pid: int = 4711, **staying: int
     ) -> bytes:
         """Say hello for a training; `staying` is what it says of standing or being parked."""
         peer = self.peer()

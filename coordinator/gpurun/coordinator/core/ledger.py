@@ -141,13 +141,8 @@ class Load(msgspec.Struct, kw_only=True):
             memory = charges[job].memory
             most = memory if (size := kept[job]) is None else min(size, memory)
             charges[job] = msgspec.structs.replace(charges[job], memory=most, utilization=0.0)
-        given = self.charged_memory - sum(charge.memory for charge in charges.values())
         return msgspec.structs.replace(
-            self,
-            charges=charges,
-            set_aside=dict(self.set_aside),
-            free=min(self.total - self.external_memory, self.free + given),
-            window=None,
+            self, charges=charges, set_aside=dict(self.set_aside), window=None
         )
 
 
