@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from tests.coordinator.core.world import World
 
+from gpurun.coordinator.core.admission import judge_return
 from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.job import PauseCost, Stage, Way
 from gpurun.coordinator.core.loads import loads_of
@@ -190,13 +191,35 @@ def test_a_look_that_is_stale_lets_nobody_take_memory_back(world: World) -> None
     assert world.state(training) is RESUMING
 
 
-def test_of_two_ways_for_two_waiters_the_one_that_frees_more_is_asked(world: World) -> None:
-    training = train(world)
+def test_of_two_ways_for_two_waiters_the_one_that_frees_more_is_asked() -> None:
+    """One lacks memory on one device, the other time on another."""
+    world = World(24 * GIB, 24 * GIB)
+    training = train(world, gpus=2)
     world.command(m.Drain(on=True))
-    world.submit(12, 0.3, priority=60)
-    world.submit(3, 0.3, priority=50)
+    world.submit(12, 0.5, priority=60, on=("0",))
+    world.submit(4, 0.5, priority=50, on=("1",))
     world.command(m.Drain(on=False))
-    assert asked(world, training).how == "park"
+    request = asked(world, training)
+    assert (request.how, world.job(training).pause.waiters) == ("park", (2, 3))  # type: ignore[union-attr]
+
+
+def test_alone_it_waits_for_memory_that_no_program_is_seen_to_hold(world: World) -> None:
+    training = train(world, ways=PARK)
+    world.command(m.Pause(job=str(training)))
+    park(world, training)
+    world.sample()
+    job = world.job(training)
+    load = msgspec.structs.replace(loads_of(world.scheduler.state)["GPU-0"], free=14 * GIB)
+    verdict = judge_return(job, job.regains[0], load)
+    assert (verdict.code, verdict.missing) == (ReasonCode.MEMORY, 2 * GIB)
+    load = msgspec.structs.replace(load, free=16 * GIB)
+    assert judge_return(job, job.regains[0], load).fits
+
+
+def test_who_is_expected_to_keep_more_than_it_holds_keeps_what_it_holds(world: World) -> None:
+    training = train(world, 1)
+    load = loads_of(world.scheduler.state)["GPU-0"]
+    assert load.resting({training: 3 * GIB}).charges[training].memory == GIB
 
 
 def test_why_shows_that_it_would_be_alone(world: World) -> None:
