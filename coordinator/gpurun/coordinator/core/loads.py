@@ -1,9 +1,6 @@
 """The load of every device, as the present state has it."""
 
-from collections import defaultdict
-
 from gpurun.coordinator.core.device import Device
-from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.ledger import Load, load_of
 from gpurun.coordinator.core.state import State
 
@@ -13,14 +10,11 @@ STALE_AFTER = 3.0
 
 def loads_of(state: State) -> dict[str, Load]:
     """What every device is charged with now, by UUID, in the order of their numbers."""
-    here: defaultdict[str, list[Job]] = defaultdict(list)
-    for job in state.charged():
-        for held in job.reservations:
-            here[held.device].append(job)
+    holders = state.holders()
     devices = sorted(state.devices.values(), key=lambda device: device.sample.index)
     limits = state.settings.limits
     return {
-        (uuid := device.sample.uuid): load_of(device, here[uuid], _stale(state, device), limits)
+        (uuid := device.sample.uuid): load_of(device, holders[uuid], _stale(state, device), limits)
         for device in devices
     }
 

@@ -1,5 +1,6 @@
 """What a sample says of each job that it shows: its peak, its share of time, and incidents."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -8,7 +9,7 @@ from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.estimator.seen import RISE, Look, Seen, looked
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.sample import Peak
-from gpurun.coordinator.core.state import State
+from gpurun.coordinator.core.state import Holders, State
 from gpurun.coordinator.core.transitions import Note
 from gpurun.protocol.quantity import format_size
 
@@ -18,11 +19,16 @@ FULL = 0.02
 
 def observe(state: State, devices: Sequence[Device]) -> None:
     """Take in what the devices, which have just been looked at, show of own jobs."""
-    for number in sorted({job for device in devices for job in device.jobs()}):
+    shown: defaultdict[int, list[Device]] = defaultdict(list)
+    for device in devices:
+        for number in device.jobs():
+            shown[number].append(device)
+    holders = state.holders()
+    for number, here in sorted(shown.items()):
         job = state.jobs.get(number)
         if job is not None and not job.state.ended and not job.parked:
-            here = [device for device in devices if number in device.jobs()]
-            state.seen[number] = looked(state.seen_of(job), _look(state, job, here))
+            look = _look(state, job, here, holders)
+            state.seen[number] = looked(state.seen_of(job), look)
             _note(state, job, state.seen[number])
     for device in devices:
         for peak in device.sample.peaks:
@@ -37,11 +43,11 @@ def _take_true_peak(state: State, peak: Peak) -> None:
         state.seen[peak.job] = msgspec.structs.replace(seen, memory=peak.memory)
 
 
-def _look(state: State, job: Job, here: Sequence[Device]) -> Look:
+def _look(state: State, job: Job, here: Sequence[Device], holders: Holders) -> Look:
     """One sample of a job: of several devices, the one on which it holds most."""
     most = max(here, key=lambda device: device.observed(job.id) or 0)
     rests = job.pause is not None and job.pause.captured > 0
-    alone = () if rests else (device for device in here if _alone(state, job, device))
+    alone = () if rests else (device for device in here if _alone(job, device, holders))
     shares = [device.sample.utilization for device in alone]
     known = [share for share in shares if share is not None]
     ran = job.ran + max(0.0, state.now.boot - job.since)
@@ -55,13 +61,11 @@ def _look(state: State, job: Job, here: Sequence[Device]) -> Look:
     )
 
 
-def _alone(state: State, job: Job, device: Device) -> bool:
+def _alone(job: Job, device: Device, holders: Holders) -> bool:
     """Whether all that the device does is the job's doing."""
     if not device.settled or device.foreign or device.jobs() != {job.id}:
         return False
-    uuid = device.sample.uuid
-    others = (other for other in state.charged() if other.id != job.id)
-    return not any(held.device == uuid for other in others for held in other.reservations)
+    return all(holder.id == job.id for holder in holders[device.sample.uuid])
 
 
 def _full(device: Device) -> bool:

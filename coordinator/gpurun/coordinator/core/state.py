@@ -5,7 +5,8 @@ of a job is recorded and every effect names its cause.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
 import msgspec
 
@@ -28,6 +29,10 @@ ENDED_KEPT = 1000
 
 Work = tuple[int, str, str, tuple[str, ...]]
 """What counts as the same program where it fails: uid, path, folder and, of executables, words."""
+
+
+Holders = Mapping[str, list[Job]]
+"""The jobs with which each device is charged, by UUID, oldest first."""
 
 
 class State:
@@ -95,7 +100,16 @@ class State:
 
     def charged(self) -> list[Job]:
         """Jobs with which a device is charged; some have ended and are not yet seen gone."""
-        return sorted((job for job in self.jobs.active() if job.charged), key=lambda job: job.id)
+        charged = [job for job in self.jobs.active() if job.reservations]
+        return sorted(charged, key=attrgetter("id"))
+
+    def holders(self) -> Holders:
+        """Who is charged with which device; nobody with those that are free."""
+        holders: dict[str, list[Job]] = {uuid: [] for uuid in self.devices}
+        for job in self.charged():
+            for held in job.reservations:
+                holders.setdefault(held.device, []).append(job)
+        return holders
 
     def add(self, job: Job, detail: str) -> Job:
         """Take in a new job."""
