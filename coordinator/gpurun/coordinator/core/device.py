@@ -19,22 +19,21 @@ class Device:
     """The last sample of one device and what has to be remembered between samples."""
 
     def __init__(self, sample: DeviceSample, taken: float) -> None:
-        self.sample = sample
         self.taken = taken
-        self._own = _own(sample)
         self.foreign_share = 0.0
         self._window: deque[tuple[float, float]] = deque()
         self._restarted = float("-inf")
         self._used: deque[tuple[float, int]] = deque(maxlen=_USED_KEPT)
         self._unsized: set[int] = set()
+        self._show(sample)
         self._remember()
         self._learn_foreign_share()
 
     def look(self, sample: DeviceSample, taken: float, window: float) -> None:
         """Take a new sample; the window keeps `window` seconds of them."""
+        self.taken = taken
         if sample is not self.sample:
-            self._own = _own(sample)
-        self.sample, self.taken = sample, taken
+            self._show(sample)
         if sample.readings:
             settled = self._restarted + SETTLE
             self._window += [(r.taken, r.share) for r in sample.readings if r.taken >= settled]
@@ -75,15 +74,7 @@ class Device:
     @property
     def foreign(self) -> bool:
         """Whether a compute process that is not ours is on it, or may be for all we know."""
-        unknown = not self.sample.processes_known
-        return unknown or any(p.job is None and p.compute for p in self.sample.processes)
-
-    @property
-    def foreign_users(self) -> frozenset[str | None]:
-        """Whose compute processes that are not ours are on it; None where that is unknown."""
-        unknown = frozenset[str | None](() if self.sample.processes_known else (None,))
-        foreign = (p for p in self.sample.processes if p.job is None and p.compute)
-        return unknown.union(process.user for process in foreign)
+        return bool(self.foreign_users)
 
     def jobs(self) -> Set[int]:
         """Own jobs that were seen on it."""
@@ -95,7 +86,7 @@ class Device:
 
     def assumes(self, job: int) -> bool:
         """Whether what is shown of the job is only what it reserved."""
-        return any(p.assumed for p in self.sample.processes if p.job == job)
+        return job in self._assumed
 
     def freed(self, job: int, left: float) -> bool:
         """Whether used memory has fallen since the job ended, for one whose own is not told.
@@ -111,6 +102,16 @@ class Device:
     def forget(self, job: int) -> None:
         """The job is released."""
         self._unsized.discard(job)
+
+    def _show(self, sample: DeviceSample) -> None:
+        """Another sample than the last: what it says by itself is worked out once."""
+        self.sample = sample
+        self._own = _own(sample)
+        self._assumed = {p.job for p in sample.processes if p.assumed}
+        self._foreign = [p for p in sample.processes if p.job is None and p.compute]
+        unknown = () if sample.processes_known else (None,)
+        self.foreign_users = frozenset((*unknown, *(process.user for process in self._foreign)))
+        """Whose compute processes that are not ours are on it; None where that is unknown."""
 
     def _remember(self) -> None:
         sample = self.sample
@@ -129,7 +130,7 @@ class Device:
         if not self.foreign:
             self.foreign_share = 0.0
             return
-        shares = [p.utilization for p in self.sample.processes if p.job is None and p.compute]
+        shares = [process.utilization for process in self._foreign]
         known = [share for share in shares if share is not None]
         if len(known) == len(shares):
             self.foreign_share = min(1.0, sum(known))

@@ -41,12 +41,13 @@ def _forget_renamed(state: State, event: SampleEvent) -> None:
 
 def _look(state: State, sample: DeviceSample, taken: float) -> None:
     device = state.devices.get(sample.uuid)
-    before = frozenset[int]() if device is None else device.jobs()
+    before: Set[int] = frozenset() if device is None else device.jobs()
     if device is None:
         state.devices[sample.uuid] = device = Device(sample, taken)
     else:
         device.look(sample, taken, state.settings.monitor.window)
-    _note_faults(state, sample, before | device.jobs())
+    if sample.faults:
+        _note_faults(state, sample, before | device.jobs())
 
 
 def _note_faults(state: State, sample: DeviceSample, jobs: Set[int]) -> None:
