@@ -27,6 +27,8 @@ def shrink(state: State) -> None:
 
 def _shrink(state: State, job: Job, seen: Seen) -> None:
     memory, share = _memory(state, job, seen), _share(state, job, seen)
+    if memory is None and share is None:
+        return
     smaller = tuple(_smaller(held, memory, share) for held in job.reservations)
     if smaller == job.reservations:
         return
