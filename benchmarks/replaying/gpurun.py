@@ -219,5 +219,5 @@ class Gpurun(Policy):
 def _frees_nothing(event: Event) -> bool:
     """After these nobody can start who could not before: the scheduler needs no sample for them."""
     return isinstance(event, MessageEvent) and isinstance(
-        event.message, m.Spawned | m.Capturing | m.Durable
+        event.message, m.Spawned | m.Capturing | m.Durable | m.Resumed
     )
