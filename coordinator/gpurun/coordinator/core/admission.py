@@ -6,6 +6,8 @@ need fits the free memory, whatever the caps; otherwise a training learned at 97
 ever on an idle device.
 """
 
+from math import inf
+
 import msgspec
 
 from gpurun.coordinator.core.job import Basis, Job, Reservation
@@ -30,7 +32,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     missing: float = 0.0
     """Bytes or share that must become free."""
     shortfall: float = 0.0
-    """The same as a share of the device, of its memory or its time."""
+    """The same as a share of the device, of its memory or its time; infinite where it is lost."""
 
     @property
     def fits(self) -> bool:
@@ -52,8 +54,8 @@ def judge(job: Job, load: Load, settings: Settings, told: Charge | None = None) 
         basis=basis,
         alone=load.idle,
         code=code,
-        missing=max(0.0, missing),
-        shortfall=max(0.0, shortfall),
+        missing=missing,
+        shortfall=shortfall,
     )
 
 
@@ -105,11 +107,6 @@ def is_full(load: Load) -> bool:
     )
 
 
-def _shareable(load: Load) -> int:
-    """Bytes under the cap of a device that has nothing else on it."""
-    return int(load.limits.memory * load.total) - load.limits.headroom
-
-
 def same_need(job: Job, settings: Settings) -> Charge | None:
     """What the job needs of every device, where that was told in bytes; None where it differs."""
     spec = job.spec
@@ -144,7 +141,7 @@ def _obstacle(job: Job, load: Load, need: Charge, basis: Basis) -> _Obstacle | N
 def _refusal(load: Load) -> _Obstacle | None:
     """Why the device takes nobody, whatever the sum."""
     if not load.healthy:
-        return ReasonCode.UNHEALTHY, 0.0, 0.0
+        return ReasonCode.UNHEALTHY, 0.0, inf
     if load.stale:
         return ReasonCode.STALE, 0.0, 0.0
     if load.outgrown:
@@ -157,14 +154,13 @@ def _memory_obstacle(load: Load, need: int, basis: Basis) -> _Obstacle | None:
         missing = need - load.free
         return (ReasonCode.MEMORY, missing, missing / load.total) if missing > 0 else None
     missing = need - load.memory_left
-    if basis is not Basis.UNKNOWN and need > _shareable(load):
-        code = ReasonCode.WHOLE_DEVICE
-    elif missing <= 0:
+    if basis is not Basis.UNKNOWN and need > load.shareable:
+        least = max(0.0, missing)
+        return ReasonCode.WHOLE_DEVICE, least, least / load.total
+    if missing <= 0:
         return None
-    else:
-        aside = missing <= load.set_aside_memory
-        code = ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY
-    return code, missing, missing / load.total
+    aside = missing <= load.set_aside_memory
+    return ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY, missing, missing / load.total
 
 
 def _utilization_obstacle(job: Job, load: Load, need: float) -> _Obstacle | None:

@@ -64,6 +64,8 @@ class Load(msgspec.Struct, kw_only=True):
     set_aside_utilization: float = 0.0
     utilization: float = 0.0
     """max(window of the device, external + own reserved)."""
+    shareable: int = 0
+    """Bytes under the cap of a device that has nothing else on it."""
     memory_left: int = 0
     """Bytes that the cap leaves."""
     utilization_left: float = 0.0
@@ -72,11 +74,9 @@ class Load(msgspec.Struct, kw_only=True):
     """What `without` has answered since the last change."""
 
     def __post_init__(self) -> None:
-        charges, aside = self.charges.values(), self.set_aside.values()
-        self.charged_memory = sum(charge.memory for charge in charges)
-        self.charged_utilization = sum(charge.utilization for charge in charges)
-        self.set_aside_memory = sum(charge.memory for charge in aside)
-        self.set_aside_utilization = sum(charge.utilization for charge in aside)
+        self.shareable = int(self.limits.memory * self.total) - self.limits.headroom
+        self.charged_memory, self.charged_utilization = _sum(self.charges)
+        self.set_aside_memory, self.set_aside_utilization = _sum(self.set_aside)
         self._measure()
 
     def take(self, job: int, need: Charge) -> None:
@@ -100,12 +100,12 @@ class Load(msgspec.Struct, kw_only=True):
         self.idle = not (self.charges or self.set_aside or self.foreign)
         own = self.external_utilization + self.charged_utilization
         self.utilization = max(self.window or 0.0, own)
-        under_cap = int(limits.memory * self.total) - self.external_memory
+        shareable = self.shareable - self.external_memory
         if self.idle:
+            under_cap = shareable + limits.headroom
             self.memory_left = min(under_cap, self.free) if under_cap > 0 else self.free
         else:
-            spoken_for = self.charged_memory + self.set_aside_memory
-            self.memory_left = under_cap - spoken_for - limits.headroom
+            self.memory_left = shareable - self.charged_memory - self.set_aside_memory
         if self.idle or not self.timed:
             self.utilization_left = limits.utilization
         else:
@@ -144,6 +144,15 @@ class Load(msgspec.Struct, kw_only=True):
         return msgspec.structs.replace(
             self, charges=charges, set_aside=dict(self.set_aside), window=None
         )
+
+
+def _sum(charges: Mapping[int, Charge]) -> tuple[int, float]:
+    """Bytes and share of all charges."""
+    memory, utilization = 0, 0.0
+    for charge in charges.values():
+        memory += charge.memory
+        utilization += charge.utilization
+    return memory, utilization
 
 
 def load_of(device: Device, jobs: Iterable[Job], stale: bool, limits: Limits = _DEFAULTS) -> Load:

@@ -1,6 +1,7 @@
 """Which devices a job gets: all that it asked for, or none."""
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from gpurun.coordinator.core.admission import Verdict, judge, same_need
 from gpurun.coordinator.core.job import Basis, Job
@@ -24,7 +25,7 @@ def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
     A known need goes where it leaves the smallest hole, so that large holes stay; an unknown one
     takes all that is left and so goes where most is.
     """
-    fitting = [verdict for verdict in verdicts if verdict.fits]
+    fitting = [verdict for verdict in verdicts if verdict.code is None]
     if len(fitting) < spec.gpus:
         return None
     fitting.sort(key=lambda v: (_room(v), v.load.index))
@@ -33,9 +34,8 @@ def choose(spec: JobSpec, verdicts: list[Verdict]) -> list[Verdict] | None:
     return sorted(fitting[: spec.gpus], key=lambda v: v.load.index)
 
 
-def nearness(verdict: Verdict) -> tuple[bool, float, int]:
-    """How far a device is from taking the job, as a key: the nearest is the least."""
-    return not verdict.load.healthy, verdict.shortfall, verdict.load.index
+nearness = attrgetter("shortfall")
+"""How far a device is from taking the job, as a key: of equals the first is the nearest."""
 
 
 def _room(verdict: Verdict) -> int:

@@ -50,9 +50,11 @@ class Plan:
         self._unclear = failures.unclear(state)
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
-        self._movable = frozenset(
-            job.id for job in state.jobs.active() if self._may_step_aside(job)
-        )
+        movable = self._who_may_step_aside()
+        self._movable = frozenset(job.id for job in movable)
+        self._lowest = min((job.spec.priority for job in movable), default=None)
+        """The lowest base priority of those."""
+        self._leaving = any(is_leaving(job) for job in movable)
 
     def make(self, until: Job | None = None) -> None:
         """Take the queue in order; stop before `until`, with the room that is left for it."""
@@ -86,14 +88,13 @@ class Plan:
 
     def _urgent(self) -> Iterator[Job]:
         """Some for whom others may be asked to step aside, however long the line before them."""
-        jobs = self.state.jobs
-        lowest = min((jobs[job].spec.priority for job in self._movable), default=None)
-        if lowest is not None:
-            yield from islice(jobs.above(lowest), URGENT)
+        if self._lowest is not None:
+            yield from islice(self.state.jobs.above(self._lowest), URGENT)
 
     def _is_full(self) -> bool:
         """Whether nobody in the queue could start, nor be made room for."""
-        self._open = [load for load in self._open if not self._has_no_room(load)]
+        while self._open and self._has_no_room(self._open[-1]):
+            self._open.pop()
         return not self._open
 
     def _has_memory(self) -> bool:
@@ -107,12 +108,15 @@ class Plan:
         movable = self._movable.intersection(load.charges)
         return not movable or is_full(load.without(movable))
 
-    def _may_step_aside(self, job: Job) -> bool:
+    def _who_may_step_aside(self) -> list[Job]:
+        """Those that are leaving, or may be asked for somebody in the queue."""
         state = self.state
-        return is_leaving(job) or (
-            job.spec.priority < state.jobs.top_priority
-            and unasked(job, state.settings, state.now.boot) == ""
-        )
+        settings, now, top = state.settings, state.now.boot, state.jobs.top_priority
+        return [
+            job
+            for job in state.jobs.active()
+            if is_leaving(job) or (job.spec.priority < top and unasked(job, settings, now) == "")
+        ]
 
     def _take(self, job: Job) -> None:
         """Give the job its devices, or say why it waits."""
@@ -159,7 +163,7 @@ class Plan:
         if not verdicts:
             text = state.problem or "no device that it may use is there"
             return WaitReason(ReasonCode.NO_DEVICE, text)
-        blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
+        blocked = sorted([verdict for verdict in verdicts if not verdict.fits], key=nearness)
         if not blocked:
             text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
             return WaitReason(ReasonCode.GPUS, text)
@@ -177,7 +181,7 @@ class Plan:
         return reason
 
     def _relief(self, job: Job, verdicts: list[Verdict]) -> Relief | None:
-        if not self._movable:
+        if self._lowest is None or not (self._leaving or self._lowest < job.spec.priority):
             return None
         state = self.state
         return relief_for(job, verdicts, state.jobs, self._movable, state.settings, state.now.boot)
@@ -190,8 +194,8 @@ class Plan:
         """
         waited = job.waited + self.state.now.boot - job.since
         drains = waited >= self.state.settings.queue.drain_after
-        lacking = job.spec.gpus - (devices - len(blocked))
-        return tuple(v.load.device for v in blocked[: lacking if drains else 1])
+        lacking = job.spec.gpus - (devices - len(blocked)) if drains else 1
+        return tuple([verdict.load.device for verdict in blocked[:lacking]])
 
 
 def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) -> WaitReason:
