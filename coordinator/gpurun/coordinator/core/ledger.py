@@ -5,6 +5,7 @@ admitted together can never count on the same room.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 
 import msgspec
 
@@ -78,6 +79,12 @@ class Load(msgspec.Struct, kw_only=True):
         self.charged_memory, self.charged_utilization = _sum(self.charges)
         self.set_aside_memory, self.set_aside_utilization = _sum(self.set_aside)
         self._measure()
+
+    def copy(self) -> "Load":
+        """The same once more, for a pass to work on."""
+        load = copy(self)
+        load.charges, load.set_aside, load.eased = dict(self.charges), dict(self.set_aside), {}
+        return load
 
     def take(self, job: int, need: Charge) -> None:
         """Charge the device with a job that is admitted."""
@@ -198,9 +205,9 @@ def _external(device: Device, used: int, charges: dict[int, Charge]) -> int:
     beside a foreign process all that is used counts as external, for subtracting there would hide
     the foreigner in our unused room.
     """
-    observed = {job: device.observed(job) for job in device.jobs() if job in charges}
-    if None not in observed.values():
-        return max(0, used - sum(size or 0 for size in observed.values()))
+    known = [size for job in charges if (size := device.observed(job)) is not None]
+    if len(known) == len(charges):
+        return max(0, used - sum(known))
     if device.foreign:
         return used
-    return max(0, used - sum(charges[job].memory for job in observed))
+    return max(0, used - sum(charges[job].memory for job in device.jobs() & charges.keys()))

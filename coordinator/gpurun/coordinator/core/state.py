@@ -17,6 +17,7 @@ from gpurun.coordinator.core.estimator.seen import Seen
 from gpurun.coordinator.core.events import Event, Instant, Peer
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.jobs import Jobs
+from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.lessons import profile_of
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.core.transitions import Note, Trigger, next_state
@@ -54,6 +55,8 @@ class State:
         self.next_request = 1
 
         self.devices: dict[str, Device] = {}
+        self.loads: dict[str, tuple[object, Load]] = {}
+        """The load of each device as last worked out, with all that it follows from."""
         self.problem = ""
         """Why no device could be looked at in the last round."""
         self.seen: dict[int, Seen] = {}
