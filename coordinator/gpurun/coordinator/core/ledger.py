@@ -83,7 +83,7 @@ class Load(msgspec.Struct, kw_only=True):
     def copy(self) -> "Load":
         """The same once more, for a pass to work on."""
         load = copy(self)
-        load.charges, load.set_aside, load.eased = dict(self.charges), dict(self.set_aside), {}
+        load.charges, load.set_aside = dict(self.charges), dict(self.set_aside)
         return load
 
     def take(self, job: int, need: Charge) -> None:
@@ -126,12 +126,12 @@ class Load(msgspec.Struct, kw_only=True):
         """
         if (known := self.eased.get(jobs)) is not None:
             return known
-        gone = sum(self.charges[job].memory for job in jobs if job in self.charges)
+        gone = sum([charge.memory for job, charge in self.charges.items() if job in jobs])
         self.eased[jobs] = eased = msgspec.structs.replace(
             self,
             charges={job: charge for job, charge in self.charges.items() if job not in jobs},
             set_aside={job: claim for job, claim in self.set_aside.items() if job not in jobs},
-            outgrown=tuple(job for job in self.outgrown if job not in jobs),
+            outgrown=tuple([job for job in self.outgrown if job not in jobs]),
             free=min(self.total - self.external_memory, self.free + gone),
             window=None,
             stale=False,

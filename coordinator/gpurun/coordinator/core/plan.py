@@ -50,11 +50,8 @@ class Plan:
         self._unclear = failures.unclear(state)
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
-        movable = self._who_may_step_aside()
-        self._movable = frozenset(job.id for job in movable)
-        self._lowest = min((job.spec.priority for job in movable), default=None)
-        """The lowest base priority of those."""
-        self._leaving = any(is_leaving(job) for job in movable)
+        self._movers = self._who_may_step_aside()
+        self._movable = frozenset([job.id for job in self._movers])
 
     def make(self, until: Job | None = None) -> None:
         """Take the queue in order; stop before `until`, with the room that is left for it."""
@@ -88,8 +85,9 @@ class Plan:
 
     def _urgent(self) -> Iterator[Job]:
         """Some for whom others may be asked to step aside, however long the line before them."""
-        if self._lowest is not None:
-            yield from islice(self.state.jobs.above(self._lowest), URGENT)
+        if self._movers:
+            lowest = min(job.spec.priority for job in self._movers)
+            yield from islice(self.state.jobs.above(lowest), URGENT)
 
     def _is_full(self) -> bool:
         """Whether nobody in the queue could start, nor be made room for."""
@@ -181,10 +179,14 @@ class Plan:
         return reason
 
     def _relief(self, job: Job, verdicts: list[Verdict]) -> Relief | None:
-        if self._lowest is None or not (self._leaving or self._lowest < job.spec.priority):
+        below = job.spec.priority
+        movable = [m.id for m in self._movers if m.spec.priority < below or is_leaving(m)]
+        if not movable:
             return None
         state = self.state
-        return relief_for(job, verdicts, state.jobs, self._movable, state.settings, state.now.boot)
+        return relief_for(
+            job, verdicts, state.jobs, frozenset(movable), state.settings, state.now.boot
+        )
 
     def _to_drain(self, job: Job, blocked: list[Verdict], devices: int) -> tuple[str, ...]:
         """The devices that others are kept from, beside those on which the job fits already.

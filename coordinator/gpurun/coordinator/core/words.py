@@ -1,6 +1,7 @@
 """What is said to people: each sentence once, from the data that the reasons carry."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gpurun.coordinator.core.admission import Verdict
 from gpurun.coordinator.core.job import Job
@@ -70,10 +71,13 @@ def _holders(state: State, load: Load, besides: int) -> str:
         if job_id == besides:
             continue
         job = state.jobs[job_id]
-        held.append(
-            f"{job.label}, {job.user}: {format_size(charge.memory)}, "
-            f"{format_share(charge.utilization)}"
-        )
+        held.append(_held(job.label, job.user, charge.memory, charge.utilization))
     if load.external_memory:
         held.append(f"other programs: {format_size(load.external_memory)}")
     return f"; held by {'; '.join(held)}" if held else ""
+
+
+@lru_cache(maxsize=256)
+def _held(label: str, user: str, memory: int, share: float) -> str:
+    """Kept, for who holds a device is said in each pass to all that wait for it."""
+    return f"{label}, {user}: {format_size(memory)}, {format_share(share)}"
