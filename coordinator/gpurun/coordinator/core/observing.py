@@ -54,9 +54,9 @@ def _look(state: State, job: Job, here: Sequence[Device], holders: Holders) -> L
     return Look(
         model=most.sample.name,
         memory=most.observed(job.id),
-        utilization=max(known, default=None),
+        utilization=max(known) if known else None,
         full=_full(most),
-        assumed=any(device.assumes(job.id) for device in here),
+        assumed=any([device.assumes(job.id) for device in here]),
         ran=ran,
     )
 

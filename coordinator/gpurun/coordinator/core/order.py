@@ -39,10 +39,10 @@ def in_order(jobs: "Jobs", pausing: Pausing, now: float) -> Iterator[Job]:
     Who has been paused for `max_paused` heads the queue: it has given way long enough. Then come
     those for whom others step aside: the room that this frees is theirs.
     """
-    active = jobs.active()
-    back = [job for job in active if absent_too_long(job, pausing, now)]
+    asked = [job for job in jobs.active() if job.state in (JobState.PAUSING, JobState.PAUSED)]
+    back = [job for job in asked if absent_too_long(job, pausing, now)]
     first = {job.id: job for job in sorted(back, key=rank)}
-    for waiter in sorted(_beneficiaries(active, jobs), key=rank):
+    for waiter in sorted(_beneficiaries(asked, jobs), key=rank):
         first.setdefault(waiter.id, waiter)
     yield from first.values()
     yield from (job for job in jobs.queue() if job.id not in first)
@@ -60,8 +60,8 @@ def absent_too_long(job: Job, pausing: Pausing, now: float) -> bool:
     )
 
 
-def _beneficiaries(active: list[Job], jobs: "Jobs") -> list[Job]:
+def _beneficiaries(asked: list[Job], jobs: "Jobs") -> list[Job]:
     """Jobs in the queue for whom a pause has passed its point of no return."""
-    orders = (job.pause for job in active if job.state in (JobState.PAUSING, JobState.PAUSED))
+    orders = [job.pause for job in asked]
     waiters = {w for o in orders if o is not None and o.stage is not Stage.ASKED for w in o.waiters}
     return [jobs[waiter] for waiter in waiters if waiter in jobs and jobs[waiter].ready]

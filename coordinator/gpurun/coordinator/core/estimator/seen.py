@@ -62,12 +62,11 @@ def looked(seen: Seen | None, look: Look) -> Seen:
     if seen is None or (seen.assumed and not look.assumed):
         seen = Seen(model=look.model)
     rises = look.memory is not None and look.memory > RISE * (seen.memory or 0)
-    known = [size for size in (seen.memory, look.memory) if size is not None]
     seen = msgspec.structs.replace(
         seen,
         model=look.model,
         looks=seen.looks + 1,
-        memory=max(known, default=None),
+        memory=seen.memory if look.memory is None else max(look.memory, seen.memory or 0),
         plateau=look.ran if rises else seen.plateau,
         full=look.full,
         assumed=look.assumed,
