@@ -10,6 +10,7 @@ from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB, format_duration, format_share
 
+_WAYS = tuple(Way)
 DAY = 86_400.0
 """Seconds over which `[pause] budget` is counted."""
 FIRST_COST = {Way.STAND: 0.0, Way.PARK: 2.0, Way.EXIT: 10.0}
@@ -42,13 +43,12 @@ def can_exit(job: Job) -> str:
 def ways(job: Job) -> tuple[Way, ...]:
     """How the job can step aside, what costs it least first."""
     told = job.spec.pause
-    if told == "never" or len(job.trainings) > 1:
+    if told == "never" or len(job.trainings) > 1 or not job.pausable:
         return ()
-    able = (way for way in Way if way in (job.pausable or ()) and told in ("auto", way))
-    found = tuple(way for way in able if way is not Way.EXIT or not can_exit(job))
-    return (
-        found if not job.parked else tuple(way for way in found if way is Way.EXIT and saved(job))
-    )
+    able = [way for way in _WAYS if way in job.pausable and told in ("auto", way)]
+    if job.parked:
+        able = [way for way in able if way is Way.EXIT and saved(job)]
+    return tuple([way for way in able if way is not Way.EXIT or not can_exit(job)])
 
 
 def saved(job: Job) -> bool:

@@ -114,6 +114,8 @@ def _victims_on(
         return _least(blocked, load, leaving, [], settings) if leaving else None
     for way in WAYS:
         able = [job for job in askable if way in ways(job)]
+        if not able:
+            continue
         able.sort(key=lambda job: (job.spec.priority, cost(job, way), -job.id))
         found = _least(blocked, load, leaving, [(job, way) for job in able], settings)
         if found is not None:
