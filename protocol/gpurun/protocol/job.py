@@ -27,10 +27,11 @@ class JobState(StrEnum):
     @property
     def waits(self) -> bool:
         """Whether the job is in the queue, to start or to go on."""
-        return self in (JobState.QUEUED, JobState.PAUSED)
+        return self in WAITING
 
 
 ENDED = frozenset({JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
+WAITING = frozenset({JobState.QUEUED, JobState.PAUSED})
 
 
 class ReasonCode(StrEnum):

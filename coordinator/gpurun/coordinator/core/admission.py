@@ -16,6 +16,10 @@ from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import ReasonCode
 
+_TOLD = Basis.TOLD
+_MEMORY, _UTILIZATION = ReasonCode.MEMORY, ReasonCode.UTILIZATION
+_SET_ASIDE = ReasonCode.SET_ASIDE
+"""Looked up once: Python 3.11 takes as long for that as for a good part of the sum."""
 EPSILON = 1e-9
 """Shares are sums of decimal fractions: 0.2 + 0.7 must fit under 0.9."""
 
@@ -46,7 +50,7 @@ _Obstacle = tuple[ReasonCode, float, float]
 
 def judge(job: Job, load: Load, settings: Settings, told: Charge | None = None) -> Verdict:
     """Do the sum for one job on one device; `told` is what `same_need` says of the job."""
-    need, basis = (told, Basis.TOLD) if told else _need(job, load, settings)
+    need, basis = (told, _TOLD) if told else _need(job, load, settings)
     code, missing, shortfall = _obstacle(job, load, need, basis) or _NONE
     return Verdict(
         load=load,
@@ -152,15 +156,15 @@ def _refusal(load: Load) -> _Obstacle | None:
 def _memory_obstacle(load: Load, need: int, basis: Basis) -> _Obstacle | None:
     if load.idle:
         missing = need - load.free
-        return (ReasonCode.MEMORY, missing, missing / load.total) if missing > 0 else None
+        return (_MEMORY, missing, missing / load.total) if missing > 0 else None
     missing = need - load.memory_left
-    if basis is not Basis.UNKNOWN and need > load.shareable:
+    if need > load.shareable and basis is not Basis.UNKNOWN:
         least = max(0.0, missing)
         return ReasonCode.WHOLE_DEVICE, least, least / load.total
     if missing <= 0:
         return None
     aside = missing <= load.set_aside_memory
-    return ReasonCode.SET_ASIDE if aside else ReasonCode.MEMORY, missing, missing / load.total
+    return _SET_ASIDE if aside else _MEMORY, missing, missing / load.total
 
 
 def _utilization_obstacle(job: Job, load: Load, need: float) -> _Obstacle | None:
@@ -170,7 +174,7 @@ def _utilization_obstacle(job: Job, load: Load, need: float) -> _Obstacle | None
     if missing <= EPSILON:
         return None
     aside = missing <= load.set_aside_utilization + EPSILON
-    return ReasonCode.SET_ASIDE if aside else ReasonCode.UTILIZATION, missing, missing
+    return _SET_ASIDE if aside else _UTILIZATION, missing, missing
 
 
 def may_share(job: Job, load: Load) -> bool:

@@ -15,6 +15,7 @@ from gpurun.protocol.job import JobState
 if TYPE_CHECKING:
     from gpurun.coordinator.core.jobs import Jobs
 
+_ASKED = frozenset({JobState.PAUSING, JobState.PAUSED})
 Place = tuple[float, int, int]
 """A place in the queue: the smaller goes first. Ends with the job's number."""
 
@@ -39,7 +40,7 @@ def in_order(jobs: "Jobs", pausing: Pausing, now: float) -> Iterator[Job]:
     Who has been paused for `max_paused` heads the queue: it has given way long enough. Then come
     those for whom others step aside: the room that this frees is theirs.
     """
-    asked = [job for job in jobs.active() if job.state in (JobState.PAUSING, JobState.PAUSED)]
+    asked = [job for job in jobs.active() if job.state in _ASKED]
     back = [job for job in asked if absent_too_long(job, pausing, now)]
     first = {job.id: job for job in sorted(back, key=rank)}
     for waiter in sorted(_beneficiaries(asked, jobs), key=rank):

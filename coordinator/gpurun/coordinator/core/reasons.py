@@ -7,11 +7,11 @@ from gpurun.protocol.job import JobState, ReasonCode, WaitReason
 
 def reason_of(state: State, job: Job) -> WaitReason | None:
     """Why the job waits; for one that is asked to pause, that it has not come to a safe point."""
+    if job.state.waits:
+        return own_reason(state, job) or state.reasons.get(job.id) or _AHEAD
     if job.state is JobState.PAUSING and job.pause is not None and job.pause.overdue:
         return WaitReason(ReasonCode.SAFE_POINT, "asked to pause; waiting for a safe point")
-    if not job.state.waits:
-        return None
-    return own_reason(state, job) or state.reasons.get(job.id) or _AHEAD
+    return None
 
 
 def own_reason(state: State, job: Job) -> WaitReason | None:

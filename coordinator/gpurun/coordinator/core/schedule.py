@@ -39,7 +39,7 @@ def _settle_pauses(state: State, plan: Plan) -> None:
     for job in state.jobs.active():
         waiters = tuple(plan.wanted.get(job.id, ()))
         order = job.pause
-        if job.state is JobState.RUNNING and waiters and job.left is None:
+        if waiters and job.state is JobState.RUNNING and job.left is None:
             orders.ask(state, job, plan.ways[job.id], waiters)
         elif order is not None and waiters and job.parked and not is_leaving(job):
             orders.leave(state, job, order, waiters)

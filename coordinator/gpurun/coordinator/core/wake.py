@@ -17,7 +17,7 @@ def wake_at(state: State) -> float | None:
             instants.append(job.since + pause.max_paused)
         if job.lease is not None:
             instants.append(job.lease + LEASE_SLACK)
-        if job.state is JobState.PAUSING and job.pause and job.pause.stage is Stage.ASKED:
+        if job.pause and job.state is JobState.PAUSING and job.pause.stage is Stage.ASKED:
             instants.append(job.pause.deadline)
     if state.jobs.queued:
         returns = [job.returned for job in active if job.returned is not None]
