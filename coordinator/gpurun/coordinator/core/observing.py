@@ -56,7 +56,7 @@ def _look(state: State, job: Job, here: Sequence[Device], holders: Holders) -> L
         memory=most.observed(job.id),
         utilization=max(known) if known else None,
         full=_full(most),
-        assumed=any([device.assumes(job.id) for device in here]),
+        assumed=any(device.assumes(job.id) for device in here),
         ran=ran,
     )
 

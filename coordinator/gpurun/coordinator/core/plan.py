@@ -71,7 +71,7 @@ class Plan:
         yield from deviceless
         further, looked_at = FURTHER, {job.id for job in deviceless}
         sharers = state.jobs.sharers
-        stayers = sum(job.stays and job.ready for job in state.jobs.active())
+        stayers = sum([job.stays and job.ready for job in state.jobs.active()])
         for job in in_order(state.jobs, state.settings.pause, state.now.boot):
             if job.id not in looked_at:
                 looked_at.add(job.id)
@@ -161,12 +161,12 @@ class Plan:
         if not verdicts:
             text = state.problem or "no device that it may use is there"
             return WaitReason(ReasonCode.NO_DEVICE, text)
-        blocked = sorted([verdict for verdict in verdicts if not verdict.fits], key=nearness)
+        blocked = sorted([v for v in verdicts if v.code is not None], key=nearness)
         if not blocked:
             text = f"{len(verdicts)} of the {job.spec.gpus} devices that it needs are there"
             return WaitReason(ReasonCode.GPUS, text)
         reason = _reason(state, job, blocked[0], verdicts)
-        if sum(verdict.load.healthy for verdict in verdicts) < job.spec.gpus:
+        if sum([verdict.load.healthy for verdict in verdicts]) < job.spec.gpus:
             return reason  # while a device is lost, its gang keeps nobody from the others
         relief = self._relief(job, verdicts)
         for victim, way in relief.victims.items() if relief else ():
@@ -174,7 +174,7 @@ class Plan:
             self.ways[victim] = max(way, self.ways.get(victim, way), key=WAYS.index)
         aside = relief.devices if relief else self._to_drain(job, blocked, len(verdicts))
         for verdict in verdicts:
-            if verdict.fits or verdict.load.device in aside:
+            if verdict.code is None or verdict.load.device in aside:
                 verdict.load.keep(job.id, verdict.need)
         return reason
 
@@ -211,5 +211,5 @@ def _reason(state: State, job: Job, blocking: Verdict, verdicts: list[Verdict]) 
         text=text,
         device=blocking.load.device,
         missing=blocking.missing,
-        holders=tuple(holder for holder in blocking.load.charges if holder != job.id),
+        holders=tuple([holder for holder in blocking.load.charges if holder != job.id]),
     )

@@ -35,7 +35,7 @@ def blocked_text(state: State, verdict: Verdict, job: int = 0) -> str:
     load, need = verdict.load, verdict.need
     where = f"GPU {load.index}"
     if load.outgrown and load.healthy and not load.stale:
-        who = ", ".join(f"job {job}" for job in load.outgrown)
+        who = _names(load.outgrown)
         return f"{where} takes nobody more while {who} uses more than it reserved"
     match verdict.code:
         case ReasonCode.UNHEALTHY:
@@ -51,14 +51,18 @@ def blocked_text(state: State, verdict: Verdict, job: int = 0) -> str:
                 _holders(state, load, job)
             )
         case ReasonCode.SET_ASIDE:
-            ahead = ", ".join(f"job {job}" for job in load.set_aside)
+            ahead = _names(load.set_aside)
             return f"room on {where} is set aside for {ahead}{_holders(state, load, job)}"
         case _:
             what = f"{format_size(need.memory)}"
             lack = format_size(int(verdict.missing))
-    aside = ", ".join(f"job {job}" for job in load.set_aside)
+    aside = _names(load.set_aside)
     ahead = f" behind what is set aside for {aside}" if aside else ""
     return f"needs {what} on {where} and {lack} is missing{ahead}{_holders(state, load, job)}"
+
+
+def _names(jobs: Iterable[int]) -> str:
+    return ", ".join([f"job {job}" for job in jobs])
 
 
 def _because(state: State) -> str:
