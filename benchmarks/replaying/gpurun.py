@@ -216,8 +216,9 @@ class Gpurun(Policy):
         )
 
 
+_FREE_NOTHING = (m.Spawned, m.Capturing, m.Durable, m.Resumed)
+
+
 def _frees_nothing(event: Event) -> bool:
     """After these nobody can start who could not before: the scheduler needs no sample for them."""
-    return isinstance(event, MessageEvent) and isinstance(
-        event.message, m.Spawned | m.Capturing | m.Durable | m.Resumed
-    )
+    return isinstance(event, MessageEvent) and isinstance(event.message, _FREE_NOTHING)
