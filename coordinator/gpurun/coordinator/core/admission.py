@@ -122,6 +122,8 @@ def same_need(job: Job, settings: Settings) -> Charge | None:
 
 def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
     """What is known; else all that is left, but never less than the share that unknown asks for."""
+    if (told := same_need(job, settings)) is not None:
+        return told, _TOLD
     floor = settings.estimate.unknown
     memory, basis = known_memory(job, load, settings)
     if memory is None:
@@ -168,10 +170,8 @@ def _memory_obstacle(load: Load, need: int, basis: Basis) -> _Obstacle | None:
 
 
 def _utilization_obstacle(job: Job, load: Load, need: float) -> _Obstacle | None:
-    if load.idle or not load.timed or may_share(job, load):
-        return None
     missing = need - load.utilization_left
-    if missing <= EPSILON:
+    if missing <= EPSILON or load.idle or not load.timed or may_share(job, load):
         return None
     aside = missing <= load.set_aside_utilization + EPSILON
     return _SET_ASIDE if aside else _UTILIZATION, missing, missing

@@ -54,7 +54,7 @@ class Device:
         """Mean utilization over the window; None while there is none to speak of."""
         if not self._window:
             return None
-        return sum(share for _, share in self._window) / len(self._window)
+        return sum([share for _, share in self._window]) / len(self._window)
 
     @property
     def healthy(self) -> bool:
@@ -117,9 +117,8 @@ class Device:
         sample = self.sample
         if sample.total is not None and sample.free is not None:
             self._used.append((self.taken, sample.total - sample.free))
-        for job in self.jobs():
-            unsized = self.observed(job) is None
-            (self._unsized.add if unsized else self._unsized.discard)(job)
+        for job, size in self._own.items():
+            (self._unsized.add if size is None else self._unsized.discard)(job)
 
     @property
     def settled(self) -> bool:
