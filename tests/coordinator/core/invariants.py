@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from gpurun.coordinator.core.job import Job
+from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.job import JobState
@@ -15,6 +18,7 @@ def check(state: State, stored: Mapping[int, Job]) -> None:
     _in_the_store(state, stored)
     _charged_while_there(state)
     _consistent(state)
+    _loads_are_fresh(state)
 
 
 def check_admission(state: State, job: Job) -> None:
@@ -67,3 +71,15 @@ def _consistent(state: State) -> None:
         if job.state in (JobState.QUEUED, JobState.STARTING, JobState.RUNNING):
             assert job.pause is None, job
         assert not (job.state is JobState.QUEUED and job.checkpoint), job
+
+
+def _loads_are_fresh(state: State) -> None:
+    """What is kept of a load is what it would be now: no plan has left anything in it."""
+    found, kept = _sums(state), state.loads
+    state.loads = {}
+    assert found == _sums(state)
+    state.loads = kept
+
+
+def _sums(state: State) -> list[Load]:
+    return [msgspec.structs.replace(load) for load in loads_of(state).values()]
