@@ -2,15 +2,16 @@
 
 All that happens at one instant is one batch, as in a turn of the daemon's loop. Where it may let
 somebody start, a sample taken at that instant comes with it, as the monitor takes one at once after
-an end; in between nothing on the devices changes, so none is needed. Light tasks come from another
-user at high priority and say that they take twice as long as they do. Trainings pause by exit at a
-step boundary.
+an end; it shows the devices that have changed, for in between nothing on the others does. Light
+tasks come from another user at high priority and say that they take twice as long as they do.
+Trainings pause by exit at a step boundary.
 """
 
 import math
 import random
 from functools import partial
 
+import msgspec
 from benchmarks.replaying.machine import Run
 from benchmarks.replaying.monitor import Monitor, share_of
 from benchmarks.replaying.policy import Costs, Policy
@@ -41,7 +42,7 @@ class Gpurun(Policy):
         self, devices: int, rates: Rates, costs: Costs, settings: Settings | None = None
     ) -> None:
         super().__init__(devices, rates, costs)
-        self.settings = settings or Settings()
+        self.settings = _never_stale(settings or Settings())
         self.scheduler = Scheduler(self.settings)
         self.pick = random.Random(0)  # noqa: S311 - a benchmark
         self.runs: dict[int, Run] = {}
@@ -214,6 +215,12 @@ class Gpurun(Policy):
             gpus=work.gpus,
             time=2 * work.seconds if work.light else None,
         )
+
+
+def _never_stale(settings: Settings) -> Settings:
+    """A device stays as it was shown until it is shown again: no look at it is too old."""
+    monitor = msgspec.structs.replace(settings.monitor, interval=math.inf)
+    return msgspec.structs.replace(settings, monitor=monitor)
 
 
 _FREE_NOTHING = (m.Spawned, m.Capturing, m.Durable, m.Resumed)

@@ -1,6 +1,5 @@
-"""What gpurun's monitor would see of the machine; a device is looked at again where it changed."""
+"""What gpurun's monitor would see of the machine: a device is looked at where it changed."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 from benchmarks.replaying.machine import Machine
@@ -27,22 +26,17 @@ class Monitor:
         self._machine = machine
         self._jobs = jobs
         """The job of each work, by the work's number."""
-        self._seen = [self._look(index) for index in range(len(machine.on))]
-        self._told = [-math.inf] * len(self._seen)
-        """The instant at which each was last in a sample; none for those looked at again since."""
+        self._changed = set(range(len(machine.on)))
+        """Devices that are not as they were last shown."""
 
     def look(self, devices: Iterable[int]) -> None:
         """Somebody came to these devices or left them."""
-        for device in devices:
-            self._seen[device] = self._look(device)
-            self._told[device] = -math.inf
+        self._changed.update(devices)
 
     def sample(self, instant: Instant) -> SampleEvent:
-        """All devices, as they are at this instant, but those that it has already shown so."""
-        new = [index for index, told in enumerate(self._told) if told != instant.boot]
-        for index in new:
-            self._told[index] = instant.boot
-        devices = tuple([self._seen[index] for index in new])
+        """The devices that have changed, as they are at this instant."""
+        devices = tuple([self._look(index) for index in sorted(self._changed)])
+        self._changed.clear()
         return SampleEvent(at=instant, taken=instant.boot, devices=devices)
 
     def _look(self, index: int) -> DeviceSample:
