@@ -49,6 +49,10 @@ class Way(StrEnum):
     """Its state is on disk, and it is ended and spawned again."""
 
 
+WAYS = tuple(Way)
+"""What costs a job least first, which is also what frees least."""
+
+
 class PauseOrder(msgspec.Struct, frozen=True):
     """One request to step aside."""
 

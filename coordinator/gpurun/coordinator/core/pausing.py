@@ -4,13 +4,12 @@ Only a job of strictly lower base priority that said it can; never one that has 
 Each obstacle is a sentence, so that `gpurun why` can show why nobody is asked.
 """
 
-from gpurun.coordinator.core.job import Job, PauseCost, Stage, Way
+from gpurun.coordinator.core.job import WAYS, Job, PauseCost, Stage, Way
 from gpurun.coordinator.core.known import expected_time
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB, format_duration, format_share
 
-_WAYS = tuple(Way)
 DAY = 86_400.0
 """Seconds over which `[pause] budget` is counted."""
 FIRST_COST = {Way.STAND: 0.0, Way.PARK: 2.0, Way.EXIT: 10.0}
@@ -45,7 +44,7 @@ def ways(job: Job) -> tuple[Way, ...]:
     told = job.spec.pause
     if told == "never" or len(job.trainings) > 1 or not job.pausable:
         return ()
-    able = [way for way in _WAYS if way in job.pausable and told in ("auto", way)]
+    able = [way for way in WAYS if way in job.pausable and told in ("auto", way)]
     if job.parked:
         able = [way for way in able if way is Way.EXIT and saved(job)]
     return tuple([way for way in able if way is not Way.EXIT or not can_exit(job)])

@@ -13,7 +13,7 @@ import msgspec
 
 from gpurun.coordinator.core import failures
 from gpurun.coordinator.core.admission import Verdict, is_full, judge_return
-from gpurun.coordinator.core.job import Job, Way
+from gpurun.coordinator.core.job import WAYS, Job, Way
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.needs import with_need
@@ -21,7 +21,7 @@ from gpurun.coordinator.core.order import in_order
 from gpurun.coordinator.core.pausing import is_leaving, unasked
 from gpurun.coordinator.core.placement import choose, judge_all, nearness
 from gpurun.coordinator.core.reasons import own_reason
-from gpurun.coordinator.core.relief import WAYS, Relief, relief_for
+from gpurun.coordinator.core.relief import Relief, relief_for
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.words import blocked_text
 from gpurun.protocol.job import ReasonCode, WaitReason

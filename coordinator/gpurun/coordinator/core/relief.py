@@ -10,7 +10,7 @@ import msgspec
 
 from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.forecast import wait_on
-from gpurun.coordinator.core.job import Job, Way
+from gpurun.coordinator.core.job import WAYS, Job, Way
 from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.pausing import cost, is_leaving, kept_by, unasked_for, ways
 from gpurun.coordinator.core.settings import Settings
@@ -23,8 +23,6 @@ class Relief(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
 
 
-WAYS = tuple(Way)
-"""What costs a job least first, which is also what frees least."""
 Victims = dict[int, Way]
 _Option = tuple[int, float, int, int, str, Victims]
 """On one device: highest priority and whole cost of who must be asked anew, number of victims,
