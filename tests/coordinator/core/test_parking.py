@@ -508,10 +508,12 @@ def test_how_long_it_is_away_counts_from_where_it_parked(world: World) -> None:
     world.keeps[training] = 10 * GIB
     park(world, training)
     world.sample()
+    back = world.now + world.settings.pause.max_paused
     world.advance(3000.0)
     saves(world, training)
     world.exit(training, code=137, request=asked(world, training).request)
     world.spawn(light)
+    assert world.scheduler.wake_at() == back
     world.submit(16, 0.8, priority=50)
     world.advance(700.0)
     world.exit(light)

@@ -14,7 +14,7 @@ def wake_at(state: State) -> float | None:
     active = state.jobs.active()
     for job in active:
         if job.state is JobState.PAUSED:
-            instants.append(job.since + pause.max_paused)
+            instants.append(job.aside_since + pause.max_paused)
         if job.lease is not None:
             instants.append(job.lease + LEASE_SLACK)
         if job.pause and job.state is JobState.PAUSING and job.pause.stage is Stage.ASKED:
