@@ -243,6 +243,16 @@ class Durable(Message, frozen=True):
     """What capture and write took."""
 
 
+class Unsaved(Message, frozen=True):
+    """The checkpoint of a training that parks could not be written; it is whole in memory."""
+
+    job: int
+    attempt: int
+    token: str
+    request: int
+    text: str
+
+
 class Refused(Message, frozen=True):
     """The pause cannot be carried out; the training goes on as if never asked."""
 
@@ -438,8 +448,8 @@ class Problem(Message, frozen=True):
 
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
-    | Attach | Capturing | Standing | Released | Overdue | Durable | Refused | Resumed | Detach
-    | OutOfMemory | Cycled
+    | Attach | Capturing | Standing | Released | Overdue | Durable | Unsaved | Refused | Resumed
+    | Detach | OutOfMemory | Cycled
     | AskStatus | AskWhy | AskEstimate | AskDoctor | Pause | Resume | Cancel | Adjust | Drain
     | SimulateLoad
 )  # fmt: skip

@@ -13,7 +13,8 @@ PICK = st.integers(0, 1000)
 DEVICES = (24 * GIB, 16 * GIB, 16 * GIB)
 WORDS = (
     m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
-    m.Capturing, m.Standing, m.Released, m.Overdue, m.Durable, m.Refused, m.Resumed, m.Submit,
+    m.Capturing, m.Standing, m.Released, m.Overdue, m.Durable, m.Unsaved, m.Refused,
+    m.Resumed, m.Submit,
 )  # fmt: skip
 PROGRAMS = [
     None,
@@ -177,12 +178,29 @@ class Actors(RuleBasedStateMachine):
         if job := self.pick(number, *JobState):
             self.world.end_of_launcher(job.id)
 
+    @rule(number=PICK, heard=st.booleans())
+    def process_dies(self, number: int, heard: bool) -> None:
+        """The kernel reports an end before the launcher does; then it is not seen any more."""
+        states = (JobState.RUNNING, JobState.PAUSING, JobState.PAUSED, JobState.RESUMING)
+        job = self.pick(number, *states)
+        if job is None or job.process is None:
+            return
+        self.world.end_of_process(job.id)
+        self.world.gone.add(job.id)
+        self.world.sample()
+        if heard and job.id in self.world.scheduler.state.launchers:
+            self.world.exit(job.id, 1)
+        self.world.gone.discard(job.id)
+
     @rule(number=PICK)
-    def process_dies_unheard(self, number: int) -> None:
-        """The kernel reports an end before the launcher does."""
-        job = self.pick(number, JobState.RUNNING, JobState.PAUSING)
-        if job is not None and job.process is not None:
-            self.world.end_of_process(job.id)
+    def launcher_obeys(self, number: int) -> None:
+        """It ends the tree for which it was last told to, whatever has happened since."""
+        job = self.pick(number, *JobState)
+        if job is None or job.process is None:
+            return
+        told = self.world.got(m.EndTree, self.world.launcher(job.id))
+        if told and told[-1].attempt == job.attempt:
+            self.world.exit(job.id, 137, told[-1].request)
 
 
 def word_about(job: Job, word: type[m.Message], attempt: int) -> m.Message:

@@ -9,7 +9,7 @@ import msgspec
 
 from gpurun.coordinator.core.effects import Record, Send
 from gpurun.coordinator.core.events import Event, MessageEvent, SampleEvent
-from gpurun.coordinator.core.job import Job, Stage
+from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.transitions import TRANSITIONS, Note, Trigger
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import ENDED, JobState
@@ -41,7 +41,7 @@ def check_send(stored: Mapping[int, Job], send: Send) -> None:
             assert job.checkpoint, "6. a tree is ended only when its checkpoint is on disk"
             assert job.pause is not None
             assert job.pause.request == request
-            assert job.pause.stage in (Stage.DURABLE, Stage.ENDED)
+            assert job.to_be_ended, "6. only one that exits is ended"
         case m.Grant(job=number, resume=resume):
             job = stored[number]
             assert job.lease is not None, "a lease is written down before it is offered"
@@ -60,6 +60,10 @@ def _moves_by_the_table(before: Job, record: Record) -> None:
 def _room_is_kept_until_seen_free(event: Event, before: Job, record: Record) -> None:
     """3. A charge ends when a look that began after the end does not show the job."""
     if not before.reservations or record.job.reservations == before.reservations:
+        return
+    if record.trigger == Note.GAVE_BACK:
+        pairs = zip(before.reservations, record.job.reservations, strict=True)
+        assert all(after.memory >= held.memory for held, after in pairs)
         return
     if record.trigger in (Note.ADJUSTED, Note.SHRINK, Trigger.STAND):
         assert record.job.reservations

@@ -58,7 +58,7 @@ def test_a_running_job_grows_only_into_room_that_is_there(world: World) -> None:
     world.start(10, 0.3)
     answer = adjust(world, running, memory=14 * GIB)
     assert isinstance(answer, m.Problem)
-    assert answer.text.startswith("job 1 (job1.py) cannot grow now: needs 14.0 GiB on GPU 0")
+    assert answer.text.startswith("job 1 (job1.py) cannot be adjusted now: needs 14.0 GiB on GPU 0")
     assert world.job(running).spec.memory == 6 * GIB
     answer = adjust(world, running, memory=8 * GIB)
     assert isinstance(answer, m.Done)

@@ -9,9 +9,10 @@ from gpurun.coordinator.core.events import SampleEvent
 from gpurun.coordinator.core.job import PauseCost, Stage, Way
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.pausing import FIRST_COST, cost
+from gpurun.coordinator.core.transitions import Note, Trigger
 from gpurun.coordinator.core.why import why_text
 from gpurun.protocol import messages as m
-from gpurun.protocol.job import JobState, ReasonCode
+from gpurun.protocol.job import Held, JobState, ReasonCode
 from gpurun.protocol.quantity import GIB
 
 WAYS = tuple(Way)
@@ -467,12 +468,13 @@ def leaving(world: World) -> int:
     return training
 
 
-def test_without_its_launcher_it_stays_parked(world: World) -> None:
-    """Nobody could spawn it again: its process is not ended."""
+def test_without_its_launcher_it_is_not_ended_but_goes_on(world: World) -> None:
+    """Nobody could spawn it again, and nothing else would help the one that waits for it."""
     training = leaving(world)
     world.end_of_launcher(training)
+    assert Trigger.PARK in [record.trigger for record in world.records]
     job = world.job(training)
-    assert (job.state, charge(world, training)) == (PAUSED, 10 * GIB)
+    assert (job.state, charge(world, training)) == (RESUMING, 16 * GIB)
     assert job.process is not None
     assert job.pause is not None
     assert job.pause.how is Way.PARK
@@ -550,3 +552,213 @@ def test_a_rest_that_is_said_again_is_no_reason_to_go_on(world: World, way: str)
         world.sample()
     assert world.state(training) is PAUSED
     assert world.got(m.GoOn, world.trainer(training)) == []
+
+
+def hello(world: World, job: int) -> bytes:
+    """Its launcher comes back to a new coordinator."""
+    known, peer = world.job(job), world.peer()
+    held = None
+    if known.process is not None:
+        pid, started = known.process.pid, known.process.start_time
+        held = Held(job=job, attempt=known.attempt, pid=pid, start_time=started)
+    message = m.Submit(uuid=known.uuid, spec=known.spec, held=held)
+    world.say(peer, message, sender=known.launcher)
+    return peer
+
+
+@pytest.mark.parametrize("when", ["parked", "resuming", "saved before its release"])
+def test_a_new_coordinator_has_nobody_ended_who_does_not_exit(world: World, when: str) -> None:
+    """Its checkpoint is on disk, but that is not why it is paused."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    if when != "saved before its release":
+        park(world, training)
+        world.sample()
+        world.spawn(light)
+    saves(world, training)
+    if when == "resuming":
+        world.exit(light)
+    state = world.state(training)
+    world.restart()
+    peer = hello(world, training)
+    assert world.got(m.EndTree, peer) == []
+    assert world.state(training) is state
+
+
+def test_one_whose_process_is_seen_gone_waits_for_its_launchers_word(world: World) -> None:
+    """It is charged with nothing, and neither goes on nor breaks anything."""
+    training, light = parked(world)
+    world.gone.add(training)
+    world.end_of_process(training)
+    world.sample()
+    world.exit(light)
+    assert world.state(training) is PAUSED
+    text = why_text(world.scheduler.state, world.job(training))
+    assert text.endswith("its process has ended, and its launcher has not said how")
+    world.exit(training, code=137)
+    assert world.state(training) is JobState.FAILED
+
+
+@pytest.mark.parametrize("way", ["parked", "standing"])
+def test_nobody_goes_on_on_a_device_that_is_not_known(world: World, way: str) -> None:
+    """A new coordinator whose driver hangs has not looked at it."""
+    training = train(world, ways=("park",) if way == "parked" else ("stand",))
+    light = (
+        world.submit(4, 0.5, priority=50)
+        if way == "standing"
+        else world.submit(12, 0.5, priority=50)
+    )
+    request = asked(world, training).request
+    if way == "parked":
+        park(world, training)
+    else:
+        say(world, training, m.Standing, request=request, step=7)
+    world.sample()
+    world.spawn(light)
+    world.restart(look=False)
+    world.attach(training, WAYS, **{way: request})
+    world.advance(5.0, sample=False)
+    assert world.state(training) is PAUSED
+    assert world.scheduler.state.reasons[training].code is ReasonCode.NO_DEVICE
+
+
+def test_one_that_keeps_more_than_it_regains_gives_no_room_away(world: World) -> None:
+    """It was told to take less than it is seen to keep."""
+    training, _ = parked(world, memory=8, util=0.8)
+    world.keeps[training] = 9 * GIB
+    world.sample()
+    world.command(m.Adjust(job=str(training), memory=2 * GIB))
+    assert world.state(world.submit(7, 0.05, priority=-10)) is QUEUED
+
+
+def test_it_takes_back_what_it_held_not_only_what_it_reserved(world: World) -> None:
+    """One that had outgrown its reservation fits only where all of it does."""
+    training = train(world, 16, PARK)
+    world.use(training, 20, 0.8, looks=3)
+    world.command(m.Pause(job=str(training)))
+    park(world, training, kept=GIB)
+    world.keeps[training] = GIB
+    world.sample()
+    light = world.submit(4, 0.1)
+    world.spawn(light)
+    world.command(m.Resume(job=str(training)))
+    assert world.state(training) is PAUSED
+    answer = world.command(m.Adjust(job=str(training), memory=4 * GIB))
+    assert isinstance(answer, m.Problem)
+    assert answer.text.endswith("cannot be adjusted now: it takes 20.0 GiB back when it goes on")
+
+
+def test_also_after_an_exit_it_needs_what_it_has_used(world: World) -> None:
+    """Whatever was told."""
+    training = train(world, 16, ("exit",))
+    world.use(training, 20, 0.8, looks=3)
+    world.command(m.Pause(job=str(training)))
+    world.capture(training)
+    light = world.submit(4, 0.1)
+    world.spawn(light)
+    world.command(m.Resume(job=str(training)))
+    assert world.state(training) is PAUSED
+
+
+@pytest.mark.parametrize("way", ["park", "stand"])
+def test_nobody_waits_for_ever_for_what_one_that_stays_keeps(world: World, way: str) -> None:
+    """A claim does not keep it from going on: only then can it end, or be asked to exit."""
+    training = train(world, ways=(way,))
+    light = world.submit(4 if way == "stand" else 12, 0.5, priority=50)
+    if way == "park":
+        park(world, training, kept=GIB)
+    else:
+        say(world, training, m.Standing, request=asked(world, training).request, step=7)
+    world.sample()
+    world.spawn(light)
+    big = world.submit(22, 0.9, priority=50)
+    world.exit(light)
+    assert (world.state(training), world.state(big)) == (RESUMING, QUEUED)
+
+
+def test_one_that_may_yet_leave_is_waited_for_until_it_cannot(world: World) -> None:
+    """While its checkpoint is being written it does not go on; once that has failed it does."""
+    training, light = parked(world, kept=GIB)
+    world.submit(22, 0.9, priority=50)
+    world.exit(light)
+    assert world.state(training) is PAUSED
+    order = world.job(training).pause
+    assert order is not None
+    say(world, training, m.Unsaved, request=order.request, text="the disk is full")
+    assert world.state(training) is RESUMING
+    assert world.details(training, Note.UNSAVED) == ["the disk is full"]
+
+
+def test_who_cannot_park_is_asked_to_exit(world: World) -> None:
+    """Such as for lack of host memory: it has refused one way, not all."""
+    training = train(world)
+    world.submit(12, 0.5, priority=50)
+    first = asked(world, training)
+    say(world, training, m.Refused, request=first.request, text="host memory is short")
+    world.sample()
+    second = asked(world, training)
+    assert (first.how, second.how) == ("park", "exit")
+    say(world, training, m.Refused, request=second.request, text="the disk is full")
+    world.sample()
+    assert world.state(training) is RUNNING
+    text = why_text(world.scheduler.state, world.job(2))
+    assert "job 1 (job1.py) has refused to park and exit: the disk is full" in text
+
+
+def test_one_that_trains_by_itself_is_not_held_any_more(world: World) -> None:
+    training = train(world, ways=PARK)
+    world.command(m.Pause(job=str(training)))
+    park(world, training)
+    world.sample()
+    world.restart()
+    world.attach(training, ways=WAYS)
+    assert (world.state(training), world.job(training).held) == (RUNNING, False)
+
+
+def test_who_asks_for_a_pause_while_it_leaves_is_answered(world: World) -> None:
+    """And its launcher hears that it is paused."""
+    training, peer = leaving(world), world.peer()
+    world.say(peer, m.Pause(job=str(training)))
+    world.exit(training, code=137, request=asked(world, training).request)
+    assert not world.last(m.Done, peer).pending
+    assert world.last(m.Paused, world.launcher(training)).text
+
+
+@pytest.mark.parametrize("ways", [("stand",), PARK])
+def test_without_a_device_there_is_nothing_to_keep(world: World, ways: tuple[str, ...]) -> None:
+    training = world.start(gpus=0)
+    world.attach(training, ways)
+    assert isinstance(world.command(m.Pause(job=str(training))), m.Problem)
+
+
+@pytest.mark.parametrize("state", [PAUSING, PAUSED, RESUMING])
+def test_a_training_that_is_over_is_not_waited_for(world: World, state: JobState) -> None:
+    """Its script has caught what ended it, and goes on without it."""
+    training = train(world)
+    light = world.submit(12, 0.5, priority=50)
+    park(world, training)
+    if state is not PAUSING:
+        world.sample()
+        world.spawn(light)
+    if state is RESUMING:
+        world.exit(light)
+    assert world.state(training) is state
+    say(world, training, m.Detach, pid=4711)
+    assert world.state(training) is RUNNING
+    assert charge(world, training) == 16 * GIB
+
+
+def test_a_second_training_ends_the_parking_of_the_first(world: World) -> None:
+    """What it takes is charged at once."""
+    training, _ = parked(world)
+    first = world.trainer(training)
+    world.attach(training, WAYS, pid=5000)
+    assert (world.state(training), charge(world, training)) == (RUNNING, 16 * GIB)
+    assert world.last(m.GoOn, first)
+
+
+def test_one_that_has_outgrown_its_reservation_can_be_parked(world: World) -> None:
+    training = train(world, ways=PARK)
+    world.use(training, 17, 0.8, looks=3)
+    world.submit(12, 0.5, priority=50)
+    assert asked(world, training).how == "park"

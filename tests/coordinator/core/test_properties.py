@@ -166,6 +166,7 @@ class Machine(Actors):
         plan = WatchedPlan(self.world.scheduler.state)
         plan.make()
         assert not plan.grants
+        assert not plan.returns
 
 
 PROFILES = {"fast": (60, 40, 0), "nightly": (20_000, 120, 1_000_000)}

@@ -11,7 +11,7 @@ from math import inf
 import msgspec
 
 from gpurun.coordinator.core.job import Basis, Job, Reservation
-from gpurun.coordinator.core.known import known_memory, known_utilization
+from gpurun.coordinator.core.known import known_memory, known_utilization, shown
 from gpurun.coordinator.core.ledger import Charge, Load
 from gpurun.coordinator.core.settings import Settings
 from gpurun.protocol.job import ReasonCode
@@ -117,7 +117,7 @@ def same_need(job: Job, settings: Settings) -> Charge | None:
     if spec.memory is None or spec.memory_share is not None or spec.utilization is None:
         return None
     share = min(spec.utilization, settings.limits.utilization)
-    return Charge(spec.memory, share, owner=job.uid, shares=spec.share)
+    return Charge(max(spec.memory, shown(job)), share, owner=job.uid, shares=spec.share)
 
 
 def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:

@@ -70,6 +70,8 @@ class PauseOrder(msgspec.Struct, frozen=True):
     """CLOCK_BOOTTIME at which one that parks said that its memory was given back."""
     kept: int = 0
     """Bytes of each device that it said it keeps."""
+    held: int = 0
+    """Bytes of a device that it was seen to hold before."""
     how: Way = Way.EXIT
 
 
@@ -144,8 +146,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """How its SDK says it can be paused; None without one."""
     trainings: tuple[int, ...] = ()
     """Pids of the training loops that are attached."""
+    refused: tuple[Way, ...] = ()
+    """In which ways it has refused in this attempt: only a person asks again."""
     unpausable: str = ""
-    """Why it refused in this attempt: the scheduler does not ask it again, a person may."""
+    """Why it refused last."""
     pause: PauseOrder | None = None
     pauses: int = 0
     returned: float | None = None
@@ -176,6 +180,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
 
     @property
+    def to_be_ended(self) -> bool:
+        """Whether its launcher is to end its tree: it exits, and its checkpoint is on disk."""
+        order = self.pause
+        exits = order is not None and order.how is Way.EXIT and order.stage is Stage.DURABLE
+        return exits and self.state is JobState.PAUSING
+
+    @property
     def stays(self) -> bool:
         """Whether it is paused with its processes alive: it stands, or is parked."""
         return bool(self.regains)
@@ -193,7 +204,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ready(self) -> bool:
         """Whether it is in the queue and nothing but room keeps it there."""
-        return self.state.waits and not (self.held or self.stopped or self.after)
+        kept = self.held or self.stopped or self.after or self.left is not None
+        return self.state.waits and not kept
 
     def outgrows(self, held: Reservation) -> bool:
         """Whether it was seen to use more than it holds there."""

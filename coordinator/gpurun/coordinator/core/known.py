@@ -11,11 +11,17 @@ def known_memory(job: Job, load: Load, settings: Settings) -> tuple[int | None, 
     """Bytes that the job needs of this device; None where all that is left must do."""
     told = told_memory(job.spec, load)
     if told is not None:
-        return told, Basis.TOLD
+        return max(told, shown(job)), Basis.TOLD
     guess = job.need.memory if job.need else None
     if guess is None:
         return None, Basis.UNKNOWN
     return _clipped(guess, load, settings), guess.basis
+
+
+def shown(job: Job) -> int:
+    """Bytes that the job itself has used before: it will again, whatever was told."""
+    seen = job.seen
+    return 0 if seen is None or seen.assumed else seen.memory or 0
 
 
 def told_memory(spec: JobSpec, load: Load) -> int | None:

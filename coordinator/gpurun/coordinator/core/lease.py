@@ -34,6 +34,7 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
         needed=0,
         pausable=None,
         trainings=(),
+        refused=(),
         unpausable="",
     )
     state.trainers.pop(job.id, None)

@@ -148,8 +148,9 @@ class Load(msgspec.Struct, kw_only=True):
             memory = charges[job].memory
             most = memory if (size := kept[job]) is None else min(size, memory)
             charges[job] = msgspec.structs.replace(charges[job], memory=most, utilization=0.0)
+        growing = tuple([job for job in self.outgrown if kept.get(job) is None])
         return msgspec.structs.replace(
-            self, charges=charges, set_aside=dict(self.set_aside), window=None
+            self, charges=charges, set_aside=dict(self.set_aside), outgrown=growing, window=None
         )
 
 

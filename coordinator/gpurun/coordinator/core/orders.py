@@ -73,7 +73,11 @@ def withdraw(state: State, job: Job, order: PauseOrder, detail: str) -> Job:
 
 def refused(state: State, job: Job, text: str) -> Job:
     """The training cannot be paused now; it goes on as if never asked."""
-    return state.move(job, Trigger.REFUSED, text, pause=None, held=False, unpausable=text)
+    order = job.pause
+    ways = job.refused if order is None else (*job.refused, order.how)
+    return state.move(
+        job, Trigger.REFUSED, text, pause=None, held=False, refused=ways, unpausable=text
+    )
 
 
 def order_of(job: Job, request: int) -> PauseOrder | None:

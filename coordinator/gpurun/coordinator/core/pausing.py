@@ -41,13 +41,31 @@ def can_exit(job: Job) -> str:
 
 def ways(job: Job) -> tuple[Way, ...]:
     """How the job can step aside, what costs it least first."""
+    offered = _offered(job)
+    if job.parked:
+        return tuple([way for way in offered if way is Way.EXIT and saved(job)])
+    return offered
+
+
+def _offered(job: Job) -> tuple[Way, ...]:
     told = job.spec.pause
     if told == "never" or len(job.trainings) > 1 or not job.pausable:
         return ()
     able = [way for way in WAYS if way in job.pausable and told in ("auto", way)]
-    if job.parked:
-        able = [way for way in able if way is Way.EXIT and saved(job)]
+    if not job.charged:  # there is nothing of a device that it could keep
+        able = [way for way in able if way is Way.EXIT]
     return tuple([way for way in able if way is not Way.EXIT or not can_exit(job)])
+
+
+def stays_for_good(job: Job) -> bool:
+    """Whether it keeps what it has until it goes on: it is not parked on its way to an exit."""
+    may_exit = Way.EXIT in _offered(job) and Way.EXIT not in job.refused
+    return job.stays and not (job.parked and may_exit)
+
+
+def ways_left(job: Job) -> tuple[Way, ...]:
+    """Those of them that it has not refused."""
+    return tuple([way for way in ways(job) if way not in job.refused])
 
 
 def saved(job: Job) -> bool:
@@ -71,8 +89,8 @@ def unasked(job: Job, settings: Settings, now: float) -> str:
     there = job.state is JobState.RUNNING or job.parked
     if not there or is_leaving(job) or job.cancelling:
         return f"it is {job.state}"
-    if why := unpausable(job) or job.unpausable:
-        return why
+    if not ways_left(job):
+        return unpausable(job) or job.unpausable
     rest = 0.0 if job.returned is None else job.returned + settings.pause.min_run - now
     if rest > 0:
         return f"it has just come back and runs undisturbed for another {format_duration(rest)}"

@@ -12,13 +12,13 @@ from itertools import islice
 import msgspec
 
 from gpurun.coordinator.core import failures
-from gpurun.coordinator.core.admission import Verdict, is_full, judge_return
+from gpurun.coordinator.core.admission import Verdict, is_full, judge, judge_return
 from gpurun.coordinator.core.job import WAYS, Job, Way
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.needs import with_need
 from gpurun.coordinator.core.order import in_order
-from gpurun.coordinator.core.pausing import is_leaving, unasked
+from gpurun.coordinator.core.pausing import is_leaving, stays_for_good, unasked
 from gpurun.coordinator.core.placement import choose, judge_all, nearness
 from gpurun.coordinator.core.reasons import own_reason
 from gpurun.coordinator.core.relief import Relief, relief_for
@@ -50,6 +50,7 @@ class Plan:
         self._unclear = failures.unclear(state)
         self._open = list(self.loads.values())
         """Devices that are not known to be full; a pass takes room and never gives any."""
+        self._fixed = frozenset([job.id for job in state.jobs.active() if stays_for_good(job)])
         self._movers = self._who_may_step_aside()
         self._movable = frozenset([job.id for job in self._movers])
 
@@ -132,6 +133,8 @@ class Plan:
 
     def verdicts(self, job: Job) -> list[Verdict]:
         """The sum on each device that the job may use; for one that stays, where it does."""
+        if job.left is not None:
+            return []
         if not job.stays:
             return judge_all(job, self.loads.values(), self.state.settings)
         here = (
@@ -141,9 +144,11 @@ class Plan:
 
     def _take_up(self, job: Job, verdicts: list[Verdict]) -> None:
         """Let a job go on in its processes, or set aside what it lacks."""
-        if job.left is not None:  # its processes have ended: it never goes on
-            return
         blocked = sorted((verdict for verdict in verdicts if not verdict.fits), key=nearness)
+        if len(verdicts) < len(job.regains):
+            text = self.state.problem or "a device that it was on is not there"
+            self.blocked.append((job, WaitReason(ReasonCode.NO_DEVICE, text)))
+            return
         if blocked:
             self.blocked.append((job, _reason(self.state, job, blocked[0], verdicts)))
         else:
@@ -151,7 +156,9 @@ class Plan:
         for verdict in verdicts:
             if blocked:
                 held = verdict.load.charges[job.id].memory  # that is charged already
-                need = msgspec.structs.replace(verdict.need, memory=verdict.need.memory - held)
+                need = msgspec.structs.replace(
+                    verdict.need, memory=max(0, verdict.need.memory - held)
+                )
                 verdict.load.keep(job.id, need)
             else:
                 verdict.load.take(job.id, verdict.need)
@@ -173,6 +180,8 @@ class Plan:
             self.wanted.setdefault(victim, []).append(job.id)
             self.ways[victim] = max(way, self.ways.get(victim, way), key=WAYS.index)
         aside = relief.devices if relief else self._to_drain(job, blocked, len(verdicts))
+        if self._fixed:
+            aside = tuple([v.load.device for v in blocked if self._claims(job, v, aside)])
         for verdict in verdicts:
             if verdict.code is None or verdict.load.device in aside:
                 verdict.load.keep(job.id, verdict.need)
@@ -187,6 +196,16 @@ class Plan:
         return relief_for(
             job, verdicts, state.jobs, frozenset(movable), state.settings, state.now.boot
         )
+
+    def _claims(self, job: Job, verdict: Verdict, aside: tuple[str, ...]) -> bool:
+        """Whether the job keeps others from a device: not where those that stay there are enough.
+
+        They would wait for its claim, and it for what they keep, for ever.
+        """
+        load = verdict.load
+        others = (load.charges.keys() | load.set_aside.keys()) - self._fixed
+        settings = self.state.settings
+        return load.device in aside and judge(job, load.without(frozenset(others)), settings).fits
 
     def _to_drain(self, job: Job, blocked: list[Verdict], devices: int) -> tuple[str, ...]:
         """The devices that others are kept from, beside those on which the job fits already.

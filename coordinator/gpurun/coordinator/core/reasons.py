@@ -8,7 +8,8 @@ from gpurun.protocol.job import JobState, ReasonCode, WaitReason
 def reason_of(state: State, job: Job) -> WaitReason | None:
     """Why the job waits; for one that is asked to pause, that it has not come to a safe point."""
     if job.state.waits:
-        return own_reason(state, job) or state.reasons.get(job.id) or _AHEAD
+        first = _HELLOS if state.expected else _AHEAD
+        return own_reason(state, job) or state.reasons.get(job.id) or first
     if job.state is JobState.PAUSING and job.pause is not None and job.pause.overdue:
         return WaitReason(ReasonCode.SAFE_POINT, "asked to pause; waiting for a safe point")
     return None
@@ -19,6 +20,9 @@ def own_reason(state: State, job: Job) -> WaitReason | None:
     if job.held:
         text = job.held_for or f"held by hand; gpurun resume {job.id} lets it go on"
         return WaitReason(ReasonCode.HELD, text)
+    if job.left is not None:
+        text = "its process has ended, and its launcher has not said how"
+        return WaitReason(ReasonCode.STOPPED, text)
     if job.after:
         names = ", ".join(_label(state, number) for number in job.after)
         return WaitReason(ReasonCode.AFTER, f"starts when {names} has finished")
@@ -30,6 +34,7 @@ def own_reason(state: State, job: Job) -> WaitReason | None:
     return None
 
 
+_HELLOS = WaitReason(ReasonCode.AHEAD, "a new coordinator first hears from those that run already")
 _AHEAD = WaitReason(ReasonCode.AHEAD, "those ahead of it have a claim to all the room there is")
 
 

@@ -12,7 +12,7 @@ from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.forecast import wait_on
 from gpurun.coordinator.core.job import WAYS, Job, Way
 from gpurun.coordinator.core.ledger import Charge, Load
-from gpurun.coordinator.core.pausing import cost, is_leaving, kept_by, unasked_for, ways
+from gpurun.coordinator.core.pausing import cost, is_leaving, kept_by, unasked_for, ways_left
 from gpurun.coordinator.core.settings import Settings
 
 
@@ -111,7 +111,7 @@ def _victims_on(
     if not askable:
         return _least(blocked, load, leaving, [], settings) if leaving else None
     for way in WAYS:
-        able = [job for job in askable if way in ways(job)]
+        able = [job for job in askable if way in ways_left(job)]
         if not able:
             continue
         able.sort(key=lambda job: (job.spec.priority, cost(job, way), -job.id))

@@ -50,6 +50,7 @@ MESSAGES: dict[type[messages.Message], Callable[[State, MessageEvent, Any], None
     messages.Released: park.on_released,
     messages.Overdue: train.on_overdue,
     messages.Durable: train.on_durable,
+    messages.Unsaved: train.on_unsaved,
     messages.Refused: train.on_refused,
     messages.Resumed: train.on_resumed,
     messages.OutOfMemory: learn.on_out_of_memory,

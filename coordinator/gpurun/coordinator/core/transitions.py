@@ -45,6 +45,7 @@ class Note(StrEnum):
     ADJUSTED = "adjusted"
     OUTGREW = "outgrew its reservation"
     SHRINK = "reservation shrunk"
+    UNSAVED = "could not be saved"
     GAVE_BACK = "gave its memory back"
     FAULT = "fault"
     AFTER = "waited for has finished"

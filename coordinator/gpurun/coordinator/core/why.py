@@ -7,7 +7,7 @@ from gpurun.coordinator.core.forecast import remaining, wait_on
 from gpurun.coordinator.core.job import Job, Way
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.needs import with_need
-from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for, ways
+from gpurun.coordinator.core.pausing import cost, is_leaving, unasked_for, ways_left
 from gpurun.coordinator.core.placement import nearness
 from gpurun.coordinator.core.plan import Plan
 from gpurun.coordinator.core.reasons import reason_of
@@ -69,11 +69,14 @@ def _will_leave(state: State, holder: Job, job: Job) -> str:
     if is_leaving(holder):
         return f"{holder.label} is about to make room"
     left = remaining(holder, now)
-    if left is not None and left <= cost(holder, (ways(holder) or (Way.EXIT,))[0]):
+    if left is not None and left <= cost(holder, (ways_left(holder) or (Way.EXIT,))[0]):
         return f"{holder.label} ends in about {format_duration(left)}: sooner than a pause pays"
     until = "" if left is None else f", and ends in about {format_duration(left)}"
     if why := unasked_for(holder, job, state.settings, now):
         return f"{holder.label} is not asked to step aside: {why}{until}"
+    if holder.refused:
+        refused = " and ".join(dict.fromkeys(holder.refused))
+        return f"{holder.label} has refused to {refused}: {holder.unpausable}{until}"
     return f"{holder.label} could step aside{until}"
 
 

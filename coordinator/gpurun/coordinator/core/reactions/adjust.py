@@ -36,7 +36,7 @@ def on_adjust(state: State, event: MessageEvent, message: Adjust) -> None:
         return
     reserved = _reserved(state, job, spec, message)
     if isinstance(reserved, str):
-        _refuse(state, event, f"{job.label} cannot grow now: {reserved}", 1)
+        _refuse(state, event, f"{job.label} cannot be adjusted now: {reserved}", 1)
         return
     _adjust(state, job, spec, reserved, memory=_tells_memory(message))
     state.send(event.peer, Done(job=job.id, text=f"{job.label}: {_said(message)}"))
@@ -83,6 +83,8 @@ def _reserved(
         if load is None or load.stale or not load.healthy:
             return "its device is not seen now"
         after = _after(before, spec, message, load)
+        if job.parked and job.pause is not None and after.memory < job.pause.held:
+            return f"it takes {format_size(job.pause.held)} back when it goes on"
         now = still(after) if job.stays else after
         grows = now.memory > before.memory or now.utilization > before.utilization
         verdict = judge(_wishing(job, now), load.without(frozenset({job.id})), state.settings)

@@ -6,7 +6,7 @@ from gpurun.coordinator.core.job import Job, Stage, Way
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.reactions.park import give_back
 from gpurun.coordinator.core.reactions.stand import come_to_stand
-from gpurun.coordinator.core.reactions.train import rest, saved
+from gpurun.coordinator.core.reactions.train import came_back, rest, saved
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
@@ -69,7 +69,9 @@ def _catch_up_staying(
     if message.parked and message.checkpoint and orders.parks_for(job, request):
         job = saved(state, job, message.checkpoint, "said again")
     if job.stays and not request:
-        _train_on(state, job)
+        job = _train_on(state, job)
+        if job.pause is not None:
+            orders.ask_again(state, job, job.pause)
     elif order is None and not orders.rests_for(job, request):
         state.send(event.peer, GoOn(job=job.id, request=request))
     elif order is not None and job.stays:
@@ -82,17 +84,34 @@ def _catch_up_staying(
         state.send(event.peer, GoOn(job=job.id, request=request))
 
 
-def _train_on(state: State, job: Job) -> None:
-    """It saw no coordinator for long, and trains with all that it had."""
+def _train_on(state: State, job: Job) -> Job:
+    """It trains, whoever allowed it, and is charged with all that it had."""
     order, holds = job.pause, job.regains
     state.forget_windows(job)
-    if job.state is JobState.PAUSED:
-        state.move(job, Trigger.RESUMED, "by itself", pause=None, reservations=holds, regains=())
-    elif order is not None:
-        orders.ask_again(state, state.update(job, reservations=holds, regains=()), order)
+    if order is not None and job.state is JobState.PAUSING:
+        return state.update(job, reservations=holds, regains=())
+    changes = came_back(state, job)
+    return state.move(
+        job,
+        Trigger.RESUMED,
+        "by itself",
+        held=False,
+        reservations=holds or job.reservations,
+        regains=(),
+        **changes,
+    )
 
 
 def _take_back(state: State, job: Job, reason: str) -> None:
+    """Nothing is asked any more of a training that is over, or no longer alone in its job."""
     order = job.pause
-    if job.state is JobState.PAUSING and order is not None and order.stage is Stage.ASKED:
+    if order is None:
+        return
+    takes_back = order.stage is Stage.ASKED or order.how is Way.PARK
+    if job.state is JobState.PAUSING and not job.stays and takes_back:
         orders.withdraw(state, job, order, reason)
+    elif job.stays:
+        state.tell_training(job, GoOn(job=job.id, request=order.request))
+        _train_on(state, job)
+    elif job.state is JobState.RESUMING and job.process is not None and not job.trainings:
+        _train_on(state, job)

@@ -2,7 +2,7 @@
 
 from gpurun.coordinator.core.end_words import end_text
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, PauseOrder, Stage
+from gpurun.coordinator.core.job import Job, PauseOrder
 from gpurun.coordinator.core.lease import reclaim
 from gpurun.coordinator.core.oom import ran_out, try_next
 from gpurun.coordinator.core.reactions.authority import may_speak_for
@@ -64,6 +64,6 @@ def _said_before(job: Job) -> bool:
 def _pause_behind(job: Job, message: Exited) -> PauseOrder | None:
     """The pause for which the launcher ended the tree; None for an end of another kind."""
     order = job.pause
-    if order is None or order.stage is not Stage.DURABLE or job.cancelling:
+    if order is None or not job.to_be_ended or job.cancelling:
         return None
     return order if message.request == order.request else None

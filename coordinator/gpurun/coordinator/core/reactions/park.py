@@ -32,14 +32,24 @@ def on_released(state: State, event: MessageEvent, message: Released) -> None:
 def give_back(state: State, job: Job, order: PauseOrder, kept: int, detail: str) -> None:
     """Look whether it is true."""
     if not order.released:
-        now = state.now.boot
+        now, held = state.now.boot, _held(state, job)
         stage = Stage.CAPTURING if order.stage is Stage.ASKED else order.stage
         captured = order.captured or now
         order = msgspec.structs.replace(
-            order, stage=stage, captured=captured, released=now, kept=kept
+            order, stage=stage, captured=captured, released=now, kept=kept, held=held
         )
-        state.update(job, Note.GAVE_BACK, detail, pause=order)
+        whole = tuple(
+            msgspec.structs.replace(one, memory=max(one.memory, held)) for one in job.reservations
+        )
+        state.update(job, Note.GAVE_BACK, detail, pause=order, reservations=whole)
     state.look()
+
+
+def _held(state: State, job: Job) -> int:
+    """Bytes of a device that it was last seen to use: it will take as much back."""
+    devices = [state.devices.get(held.device) for held in job.reservations]
+    seen = [d.observed(job.id) for d in devices if d is not None and not d.assumes(job.id)]
+    return max((size for size in seen if size is not None), default=0)
 
 
 def see_parked(state: State) -> None:

@@ -44,12 +44,12 @@ def _seen(state: State, job: Job, left: float) -> bool:
 
 
 def _paused(state: State, job: Job) -> None:
-    if job.stays:  # it was parked, and has left altogether
-        state.move(job, Trigger.RELEASED, left=None, regains=())
-        return
-    captured = job.pause.captured if job.pause is not None else state.now.boot
-    cost = msgspec.structs.replace(job.exit_cost, leaving=state.now.boot - captured)
-    job = state.move(job, Trigger.RELEASED, pauses=job.pauses + 1, left=None, exit_cost=cost)
+    pauses, cost = job.pauses, job.exit_cost
+    if not job.stays:  # one that stays has been paused before, in another way
+        captured = job.pause.captured if job.pause is not None else state.now.boot
+        cost = msgspec.structs.replace(cost, leaving=state.now.boot - captured)
+        pauses += 1
+    job = state.move(job, Trigger.RELEASED, left=None, regains=(), pauses=pauses, exit_cost=cost)
     tell_paused(state, job)
 
 

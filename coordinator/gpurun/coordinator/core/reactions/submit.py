@@ -3,7 +3,7 @@
 from gpurun.coordinator.core.after import awaited, hand_over
 from gpurun.coordinator.core.effects import WatchLauncher
 from gpurun.coordinator.core.events import MessageEvent
-from gpurun.coordinator.core.job import Job, Process, Stage
+from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.lease import grant_message, lapse
 from gpurun.coordinator.core.reactions.authority import attempt_of, may_speak_for
 from gpurun.coordinator.core.reactions.spawn import take_process
@@ -110,7 +110,7 @@ def _catch_up(state: State, event: MessageEvent, job: Job, held: Held | None) ->
     if job.cancelling:
         state.send(event.peer, Terminate(job=job.id, grace=job.grace or 0.0))
     order = job.pause
-    if order is not None and order.stage is Stage.DURABLE:
+    if order is not None and job.to_be_ended:
         state.send(event.peer, EndTree(job=job.id, attempt=job.attempt, request=order.request))
     if job.state is JobState.PAUSED:
         state.send(event.peer, Paused(job=job.id, text=""))

@@ -1,4 +1,4 @@
-"""Capturing, Overdue, Durable, Refused, Resumed: the SDK speaks from the training loop."""
+"""Capturing, Overdue, Durable, Unsaved, Refused, Resumed: the SDK speaks from the loop."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from gpurun.coordinator.core.job import Job, PauseCost, Stage, Way
 from gpurun.coordinator.core.pausing import DAY, ways
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.state import State
-from gpurun.coordinator.core.transitions import Trigger
+from gpurun.coordinator.core.transitions import Note, Trigger
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import (
     Capturing,
@@ -18,6 +18,7 @@ from gpurun.protocol.messages import (
     Overdue,
     Refused,
     Resumed,
+    Unsaved,
 )
 
 
@@ -54,6 +55,15 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
         rest(state, job, message.request, message.checkpoint, detail)
 
 
+def on_unsaved(state: State, event: MessageEvent, message: Unsaved) -> None:
+    """The checkpoint of a parked job did not come on disk: it can only go on from memory."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is not None and not job.state.ended and orders.parks_for(job, message.request):
+        refused = (*job.refused, Way.EXIT)
+        state.update(job, Note.UNSAVED, message.text, refused=refused, unpausable=message.text)
+        state.pass_wanted = True
+
+
 def on_refused(state: State, event: MessageEvent, message: Refused) -> None:
     """Something stands in the way of a pause that loses nothing."""
     job = attempt_of(state, event, message.job, message.attempt)
@@ -66,21 +76,20 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     job = attempt_of(state, event, message.job, message.attempt)
     if job is None or job.state is not JobState.RESUMING:
         return
-    gave_way = job.pause is not None and not job.pause.by_user
-    returned = state.now.boot if gave_way else job.returned
-    # Who speaks was spawned, also where its launcher has not said so yet.
-    changes = {
-        "pause": None,
-        "returned": returned,
-        "lease": None,
-        "away": _away(state, job),
-        **_return_cost(state, job),
-    }
     asked = state.asked_to_pause.pop(job.id, [])
+    # Who speaks was spawned, also where its launcher has not said so yet.
+    changes = {"lease": None, **came_back(state, job), **_return_cost(state, job)}
     job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
     if asked:
         orders.ask(state, job, (ways(job) or (Way.EXIT,))[-1])
         state.asked_to_pause[job.id] = asked
+
+
+def came_back(state: State, job: Job) -> dict[str, object]:
+    """What changes with the end of an absence, however it came."""
+    gave_way = job.pause is not None and not job.pause.by_user
+    returned = state.now.boot if gave_way else job.returned
+    return {"pause": None, "returned": returned, "away": _away(state, job)}
 
 
 def _return_cost(state: State, job: Job) -> dict[str, PauseCost]:
