@@ -195,10 +195,11 @@ class Machine:
 
     # --- jobs that end when the test says so
 
-    def start_gated(self, *options: str) -> Running:
+    def start_gated(self, *options: str, mem: str = "16GiB", util: int = 60) -> Running:
         """Start a job that runs until `open_gate`, and wait until it does."""
         os.mkfifo(self._gate)
-        job = self.start("--mem=16GiB", "--util=60", *options, "--", "cat", self._gate)
+        told = (f"--mem={mem}", f"--util={util}")
+        job = self.start(*told, *options, "--", "cat", self._gate)
         self.wait_until(lambda: job.says(" starts on "), alive=[job])
         return job
 

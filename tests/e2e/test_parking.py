@@ -1,5 +1,7 @@
 """A training that holds a device's memory parks while a light task runs in it."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -73,3 +75,34 @@ def test_where_the_driver_shows_that_it_keeps_its_memory_it_leaves_altogether(
     nvml.wait_until(lambda: nvml.count(1, "resumed") == 1, alive=[training])
     assert nvml.job(1)["attempt"] == 2
     ends_as_if_alone(nvml, training, go)
+
+
+def test_a_killed_coordinator_is_started_again_by_the_launcher_of_one_that_is_parked(
+    machine: Machine,
+) -> None:
+    """Nobody is ended, the light task keeps its memory, and the training goes on after it."""
+    training, go = started(machine)
+    light = machine.start_gated("--priority=high", mem="12GiB")
+    machine.wait_until(lambda: machine.count(1, "durable") == 1, alive=[training, light])
+    machine.kill_coordinator()
+    machine.wait_until(lambda: machine.count(1, "coordinator restarted") == 1, alive=[light])
+    assert machine.job(1)["state"] == "paused"
+    machine.open_gate()
+    assert light.end() == 0
+    machine.wait_until(lambda: machine.count(1, "resumed") == 1, alive=[training])
+    assert machine.job(1)["attempt"] == 1
+    ends_as_if_alone(machine, training, go)
+
+
+def test_one_that_is_killed_while_it_is_parked_has_failed(machine: Machine) -> None:
+    """The light task goes on, and the coordinator with it."""
+    training, _ = started(machine)
+    light = machine.start_gated("--priority=high", mem="12GiB")
+    machine.wait_until(lambda: machine.count(1, "durable") == 1, alive=[training, light])
+    pid = machine.coordinator
+    os.kill(machine.job(1)["pid"], signal.SIGKILL)
+    assert training.end() == 128 + signal.SIGKILL
+    assert training.says("its last checkpoint is ")
+    machine.open_gate()
+    assert light.end() == 0
+    assert machine.coordinator == pid

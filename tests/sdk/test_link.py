@@ -15,7 +15,7 @@ from gpurun import sdk
 from gpurun.protocol import messages as m
 from gpurun.protocol.codec import encode
 from gpurun.protocol.version import PROTOCOL, disagreement
-from gpurun.sdk import connection, pause
+from gpurun.sdk import connection, resting
 from gpurun.sdk import link as link_module
 from gpurun.sdk.job import attempt
 from gpurun.sdk.link import Link
@@ -213,7 +213,7 @@ def test_beside_a_dead_coordinator_it_rests_for_a_while_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After GRACE it trains on, and says so to who comes later."""
-    monkeypatch.setattr(pause, "GRACE", 0.3)
+    monkeypatch.setattr(resting, "GRACE", 0.3)
     with mortal_process() as process:
         double = Coordinator(under_gpurun["GPURUN_SOCKET"], process.pid)
         ask = pause_before(3, double, links)

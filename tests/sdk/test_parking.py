@@ -4,6 +4,8 @@ The CPU stands for the device: its storages are really emptied.
 """
 
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import checkpoint, device_memory, pause, snapshot
+from gpurun.sdk import checkpoint, device_memory, park, resting, snapshot
 from gpurun.sdk.errors import NoRoomError
 from gpurun.sdk.link import Link
 from gpurun.sdk.parking import Parking
@@ -85,7 +87,7 @@ def test_the_checkpoint_is_that_of_the_moment(
 def test_its_memory_is_given_back_while_it_waits(
     coordinator: Coordinator, links: list[Link], releases: list[int]
 ) -> None:
-    """Parameters, buffers and the optimizer's state; gradients are dropped."""
+    """Parameters, gradients and the optimizer's state."""
     seen: list[Any] = []
     trained: list[Tiny] = []
 
@@ -99,16 +101,16 @@ def test_its_memory_is_given_back_while_it_waits(
     def look(heard: m.Released) -> m.Message:
         held = [*trained[0].model.parameters()]
         moments = [state["exp_avg"] for state in trained[0].optimizer.state.values()]
-        seen.append([len(tensor.untyped_storage()) for tensor in (*held, *moments)])
-        seen.append([parameter.grad for parameter in held])
+        gradients = [parameter.grad for parameter in held if parameter.grad is not None]
+        assert len(gradients) == len(held)
+        tensors = (*held, *gradients, *moments)
+        seen.append({len(tensor.untyped_storage()) for tensor in tensors})
         return m.GoOn(job=JOB, request=heard.request)
 
     coordinator.on(m.Released, look)
     hook = asks_before(4, coordinator, links, how="park")
     sdk.run(Watched, {"before_step": hook}, steps=STEPS)
-    sizes, gradients = seen
-    assert set(sizes) == {0}
-    assert set(gradients) == {None}
+    assert seen == [{0}]
     assert releases
 
 
@@ -157,12 +159,50 @@ def test_objects_aliases_and_views_are_the_same_after_twenty_cycles() -> None:
     assert torch.equal(weight, twin.embed.weight)
 
 
-def test_a_tensor_is_copied_once_for_all_that_share_its_storage() -> None:
+def test_a_storage_is_copied_once_for_all_that_share_it() -> None:
     base = torch.arange(6.0)
     parking = Parking()
-    copies = [parking.host(tensor) for tensor in (base, base[2:], base.view(2, 3).t())]
+    copies = [parking.host(tensor) for tensor in (base, base.view(2, 3).t())]
     assert len({copy.untyped_storage().data_ptr() for copy in copies}) == 1
-    assert torch.equal(copies[2], base.view(2, 3).t())
+    assert torch.equal(copies[1], base.view(2, 3).t())
+
+
+def test_of_a_view_only_its_own_bytes_are_written() -> None:
+    """The whole of its storage comes back all the same."""
+    whole = torch.arange(1000.0)
+    row = whole[2:6]
+    parking = Parking()
+    copy = parking.host(row)
+    assert (copy.tolist(), copy.untyped_storage().nbytes()) == ([2, 3, 4, 5], 16)
+    parking.empty({})
+    parking.fill()
+    assert torch.equal(whole, torch.arange(1000.0))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_what_is_more_than_its_bytes_keeps_its_meaning() -> None:
+    """A conjugate, a negative view, a quantised tensor."""
+    complex_ = torch.complex(torch.arange(3.0), torch.arange(3.0))
+    parking = Parking()
+    quantised = torch.quantize_per_tensor(torch.arange(4.0), 0.1, 0, torch.quint8)
+    for tensor in (complex_.conj(), complex_.conj().imag):
+        assert torch.equal(parking.host(tensor), tensor.clone())
+    assert torch.equal(parking.host(quantised).dequantize(), quantised.dequantize())
+
+
+def test_memory_that_two_storages_have_stays_where_it_is() -> None:
+    """Such as of a tensor that was handed over through DLPack."""
+    first = torch.arange(4.0)
+    second = torch.utils.dlpack.from_dlpack(first)
+    parking = Parking()
+    parking.host(first)
+    parking.host(second)
+    parking.empty({})
+    assert len(first.untyped_storage()) == 16
+    first += 1
+    assert torch.equal(first, second)
+    parking.fill()
+    assert torch.equal(first, torch.arange(4.0) + 1)
 
 
 def test_where_memory_is_short_on_return_it_waits_and_changes_nothing(
@@ -180,7 +220,7 @@ def test_where_memory_is_short_on_return_it_waits_and_changes_nothing(
             raise torch.OutOfMemoryError("out of memory")
         fill(parking)
 
-    monkeypatch.setattr(pause, "RETRY", 0.01)
+    monkeypatch.setattr(park, "RETRY", 0.01)
     monkeypatch.setattr(Parking, "fill", short)
     coordinator.on(m.Released, lambda heard: m.GoOn(job=JOB, request=heard.request))
     hook = asks_before(3, coordinator, links, how="park")
@@ -252,12 +292,177 @@ def test_a_disk_that_takes_nothing_leaves_it_parked(
         return m.GoOn(job=JOB, request=heard.request)
 
     said: list[str] = []
-    monkeypatch.setattr("gpurun.sdk.saver.say", said.append)
+    monkeypatch.setattr("gpurun.sdk.park.say", said.append)
     coordinator.on(m.Released, go_on)
     hook = asks_before(3, coordinator, links, how="park")
     assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
     assert said == ["parked in memory, but its checkpoint could not be written: the disk is full"]
     assert (coordinator.of(m.Durable), done) == ([], [1])
+    assert [message.text for message in coordinator.of(m.Unsaved)] == ["the disk is full"]
+
+
+class Draws:
+    """Its state_dict draws a number, as that of a loader does which makes an iterator for it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"drawn": torch.rand(1)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing of it counts."""
+
+
+class Drawing(Tiny):
+    """A training whose own numbers come from the same generator."""
+
+    not_saved = ("before_step",)
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.draws = Draws()
+
+    def step(self) -> dict[str, Any]:
+        self.drawn = torch.rand(1).item()
+        return super().step()
+
+
+class Heads(Tiny):
+    """Two heads that take turns; gradients are zeroed, not dropped, at the start of a step."""
+
+    not_saved = ("before_step",)
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.heads = torch.nn.ModuleList([torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)])
+        self.own = torch.optim.Adam(self.heads.parameters(), lr=0.1)
+
+    def step(self) -> dict[str, Any]:
+        self.own.zero_grad(set_to_none=False)
+        self.heads[len(self.losses) // 3 % 2](torch.ones(3)).sum().backward()
+        self.own.step()
+        return super().step()
+
+
+@pytest.mark.parametrize("training", [Drawing, Heads])
+def test_random_numbers_and_gradients_are_as_they_were(
+    training: type[Tiny], coordinator: Coordinator, links: list[Link]
+) -> None:
+    alone = sdk.run(training, steps=STEPS)
+    coordinator.on(m.Durable, lambda heard: m.GoOn(job=JOB, request=heard.request))
+    hook = asks_before(4, coordinator, links, how="park")
+    parked = sdk.run(training, {"before_step": hook}, steps=STEPS)
+    assert coordinator.of(m.Released)
+    assert states_of(parked.trainable) == states_of(alone.trainable)
+
+
+def states_of(trainable: Tiny) -> list[Any]:
+    """What the two must have in common."""
+    heads = getattr(trainable, "heads", torch.nn.Module())
+    return [
+        trainable.losses,
+        getattr(trainable, "drawn", 0),
+        *(parameter.tolist() for parameter in heads.parameters()),
+    ]
+
+
+def test_a_script_that_is_interrupted_has_its_state_back(
+    coordinator: Coordinator, links: list[Link]
+) -> None:
+    """What it does on Ctrl-C may read it, such as to save it."""
+    seen: list[int] = []
+
+    class Saves(Tiny):
+        not_saved = ("before_step",)
+
+        def cleanup(self) -> None:
+            seen.extend(len(one.untyped_storage()) for one in self.model.parameters())
+
+    coordinator.on(m.Released, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    hook = asks_before(4, coordinator, links, how="park")
+    with pytest.raises(KeyboardInterrupt):
+        sdk.run(Saves, {"before_step": hook}, steps=STEPS)
+    assert seen
+    assert min(seen) > 0
+
+
+def test_an_error_that_is_not_for_lack_of_memory_ends_the_training(
+    coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would come again for ever."""
+
+    def broken(_: Parking) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(Parking, "fill", broken)
+    coordinator.on(m.Released, lambda heard: m.GoOn(job=JOB, request=heard.request))
+    hook = asks_before(4, coordinator, links, how="park")
+    with pytest.raises(RuntimeError, match="launch failure"):
+        sdk.run(Tiny, {"before_step": hook}, steps=STEPS)
+
+
+def test_beside_a_dead_coordinator_it_waits_for_the_next(
+    expected: str,
+    under_gpurun: dict[str, str],
+    links: list[Link],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it gave back may be somebody else's by now."""
+    said: list[str] = []
+    monkeypatch.setattr(resting, "GRACE", 0.05)
+    monkeypatch.setattr(resting, "say", said.append)
+    with mortal_process() as process:
+        first = Coordinator(under_gpurun["GPURUN_SOCKET"], process.pid)
+
+        def die(_: m.Durable) -> None:
+            first.stop()
+            process.kill()
+
+        def another() -> None:
+            wait_until(lambda: bool(said), "the word that it waits")
+            with Coordinator(under_gpurun["GPURUN_SOCKET"]) as second:
+                second.on(m.Attach, lambda heard: m.GoOn(job=JOB, request=heard.parked))
+                wait_until(lambda: bool(second.of(m.Detach)), "the end")
+
+        first.on(m.Durable, die)
+        hook = asks_before(3, first, links, how="park")
+        helper = threading.Thread(target=another)
+        helper.start()
+        with first:
+            assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
+        helper.join()
+    assert set(said) == {
+        "parked, and there is no coordinator to let it go on; any gpurun starts one"
+    }
+
+
+def test_a_checkpoint_of_an_earlier_pause_is_not_taken_for_this_ones(
+    coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comes on disk after the training has gone on."""
+    write, gate, seen = checkpoint.write, threading.Event(), []
+
+    def slow(*arguments: Any) -> checkpoint.Written:
+        assert gate.wait(20)
+        return write(*arguments)
+
+    def released(heard: m.Released) -> m.Message:
+        seen.append(links[-1].saved)
+        gate.set() if len(seen) == 2 else None
+        return m.GoOn(job=JOB, request=heard.request)
+
+    monkeypatch.setattr(checkpoint, "write", slow)
+    coordinator.on(m.Released, released)
+    asks = [asks_before(step, coordinator, links, how="park") for step in (3, 6)]
+
+    def hook(now: int) -> None:
+        for ask in asks:
+            ask(now)
+        if now == 4:
+            gate.set()
+            wait_until(lambda: bool(links[-1].saved), "the first checkpoint")
+            gate.clear()
+
+    sdk.run(Tiny, {"before_step": hook}, steps=STEPS)
+    assert seen == ["", ""]
 
 
 class Own(Tiny):
@@ -265,9 +470,20 @@ class Own(Tiny):
 
     not_saved = ("before_step",)
 
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.odd: list[object] = []
+
+    def step(self) -> dict[str, Any]:
+        self.odd.append(object())  # the default could not save that
+        return super().step()
+
     def save_checkpoint(self, checkpoint_dir: str, /) -> dict[str, Any] | None:
         torch.save(self.model.state_dict(), Path(checkpoint_dir) / "own.pt")
-        return super().save_checkpoint(checkpoint_dir)
+        return None
+
+    def load_checkpoint(self, checkpoint: Any, /) -> None:
+        """It is never loaded here."""
 
 
 def test_a_script_that_writes_its_own_files_does_so_first(
@@ -312,4 +528,4 @@ def test_a_coordinator_that_returns_is_told_that_it_is_parked(
 def test_host_memory_is_read_from_the_kernel() -> None:
     """MemAvailable is less than all there is."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert 0 < device_memory.host_free() <= pages
+    assert 0 < device_memory.host_free() <= pages - device_memory.SPARE

@@ -15,7 +15,7 @@ from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import pause
+from gpurun.sdk import resting
 from gpurun.sdk.link import Link
 
 STEPS = 9
@@ -100,7 +100,7 @@ def test_beside_a_dead_coordinator_it_stands_for_a_while_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Then it trains on as if never asked."""
-    monkeypatch.setattr(pause, "GRACE", 0.3)
+    monkeypatch.setattr(resting, "GRACE", 0.3)
     with mortal_process() as process:
         double = Coordinator(under_gpurun["GPURUN_SOCKET"], process.pid)
 

@@ -10,8 +10,10 @@ import signal
 
 from gpurun.launcher import process
 from gpurun.launcher.clock import now
+from gpurun.launcher.coordinator_start import ensure_coordinator
+from gpurun.launcher.failure import Failure
 from gpurun.launcher.ground import Ground
-from gpurun.launcher.inbox import Event
+from gpurun.launcher.inbox import Event, Lost
 from gpurun.launcher.launch import Launch
 from gpurun.launcher.signals import STOPS, Signal
 from gpurun.launcher.tree import send_signal
@@ -39,6 +41,8 @@ class Watch:
         self._main = spawned.pid
         self._code: int | None = None
         """Of the main process, once it has ended."""
+        self._paused = False
+        """Whether it has been paused in this attempt."""
         self._request = 0
         """The pause for which the tree is ended."""
         self._kill_at: float | None = None
@@ -81,14 +85,29 @@ class Watch:
                 self._on_signal(event)
             case EndTree(attempt=self._spawned.attempt):
                 self._on_end_tree(event)
-            case Paused(text=text) if text:
-                self._launch.say(f"job {event.job} is paused {text}")
+            case Paused(text=text):
+                self._on_paused(event.job, text)
+            case Lost() if self._paused:
+                self._on_lost()
             case Terminate():
                 self._on_terminate(event)
             case Grant(attempt=self._spawned.attempt):
                 self._launch.inbox.send(self._spawned)
             case Problem():
                 self._on_problem(event)
+
+    def _on_paused(self, job: int, text: str) -> None:
+        """It stays where it is: nothing has to be spawned when it goes on."""
+        self._paused = True
+        if text:
+            self._launch.say(f"job {job} is paused {text}")
+
+    def _on_lost(self) -> None:
+        """A job that is parked goes on only when a coordinator lets it: start another."""
+        try:
+            self._launch.inbox.connect(ensure_coordinator(self._launch.paths))
+        except Failure as error:
+            self._launch.complain_once(str(error))
 
     def _on_problem(self, event: Problem) -> None:
         """The job does not suffer from it, so that it is no error to whoever wants quiet."""

@@ -14,20 +14,21 @@ _TRIED = re.compile(r"Tried to allocate ([\d.]+ [KMGT]iB)")
 
 def tell_of_oom(link: Link, error: BaseException) -> None:
     """Tell the coordinator of an error of that kind; pass over any other."""
-    if _is_oom(error):
+    if is_oom(error):
         link.send(m.OutOfMemory(**link.fields(), needed=_needed(str(error))))
 
 
 def tell_alone(attempt: Attempt, error: BaseException) -> None:
     """The same before there is a training that could be paused, and so a link."""
-    if _is_oom(error):
+    if is_oom(error):
         link = Link(attempt, (), None)
         link.open()
         tell_of_oom(link, error)
         link.close()
 
 
-def _is_oom(error: BaseException) -> bool:
+def is_oom(error: BaseException) -> bool:
+    """Whether it is PyTorch's error for a device that has no memory left."""
     return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
 
 

@@ -5,6 +5,8 @@ Nothing is imported for them: a library that the script has not imported has dra
 
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -33,6 +35,16 @@ def restore(states: dict[str, Any]) -> None:
         torch.set_rng_state(states["torch"])
         for device in range(min(len(states.get("cuda", ())), torch.cuda.device_count())):
             torch.cuda.set_rng_state(states["cuda"][device], device)
+
+
+@contextmanager
+def kept() -> Iterator[dict[str, Any]]:
+    """The states as they are; what is drawn meanwhile does not count."""
+    states = capture()
+    try:
+        yield states
+    finally:
+        restore(states)
 
 
 def is_generator(value: object) -> bool:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 from gpurun.sdk.checkpoint import Written
-from gpurun.sdk.say import say
 
 
 class Saver:
@@ -14,10 +13,17 @@ class Saver:
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
 
-    def start(self, write: Callable[[], Written], done: Callable[[Written, float], None]) -> None:
+    def start(
+        self,
+        write: Callable[[], Written],
+        done: Callable[[Written, float], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
         """Write, and call `done` with what was written and the seconds that it took."""
         self.wait()
-        self._thread = threading.Thread(target=_save, args=(write, done), name="gpurun saver")
+        self._thread = threading.Thread(
+            target=_save, args=(write, done, failed), name="gpurun saver"
+        )
         self._thread.start()
 
     def wait(self) -> None:
@@ -27,11 +33,15 @@ class Saver:
             self._thread = None
 
 
-def _save(write: Callable[[], Written], done: Callable[[Written, float], None]) -> None:
+def _save(
+    write: Callable[[], Written],
+    done: Callable[[Written, float], None],
+    failed: Callable[[Exception], None],
+) -> None:
     began = time.monotonic()
     try:
         written = write()
     except Exception as error:  # noqa: BLE001 - the training is whole in host memory
-        say(f"parked in memory, but its checkpoint could not be written: {error}")
-        return
-    done(written, time.monotonic() - began)
+        failed(error)
+    else:
+        done(written, time.monotonic() - began)

@@ -24,18 +24,15 @@ def save(trainable: Trainable, root: str, step: int, run: int = 0) -> checkpoint
 
     `run` counts the calls of sdk.run in the script.
     """
-    states = rng.capture()
+    with rng.kept() as states:
 
-    def fill(folder: str) -> None:
-        os.mkdir(f"{folder}/{_TRAINABLE}", mode=0o700)
-        returned = trainable.save_checkpoint(f"{folder}/{_TRAINABLE}")
-        values = _values(trainable, step, run, states, returned)
-        write_nodes(_encoder(tensors.on_host).encode(values, "it"), f"{folder}/{_RUN}")
+        def fill(folder: str) -> None:
+            os.mkdir(f"{folder}/{_TRAINABLE}", mode=0o700)
+            returned = trainable.save_checkpoint(f"{folder}/{_TRAINABLE}")
+            values = _values(trainable, step, run, states, returned)
+            write_nodes(_encoder(tensors.on_host).encode(values, "it"), f"{folder}/{_RUN}")
 
-    try:
         return checkpoint.write(root, step, fill)
-    finally:
-        rng.restore(states)
 
 
 def saves_itself(trainable: Trainable) -> bool:
@@ -48,9 +45,10 @@ def capture(
 ) -> Callable[[], checkpoint.Written]:
     """Copy the whole of it to host memory; what is returned writes that, at any later time."""
     encoder = encoder_for(trainable, parking.host)
-    nodes = encoded(trainable, encoder)
-    values = _values(trainable, step, run, rng.capture(), None)
-    rest = _encoder(parking.host).encode(values, "it")
+    with rng.kept() as states:
+        nodes = encoded(trainable, encoder)
+        values = _values(trainable, step, run, states, None)
+        rest = _encoder(parking.host).encode(values, "it")
 
     def fill(folder: str) -> None:
         checkpoint.require_room(folder, encoder.size)

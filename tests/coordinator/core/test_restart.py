@@ -5,6 +5,7 @@ from tests.coordinator.core.world import World
 from gpurun.coordinator.core.effects import WatchJob, WatchLauncher
 from gpurun.coordinator.core.events import RestartEvent
 from gpurun.coordinator.core.job import Process
+from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.scheduler import Scheduler
 from gpurun.protocol import messages as m
 from gpurun.protocol.job import Held, JobSpec, JobState
@@ -217,3 +218,21 @@ def test_a_request_number_is_not_given_twice_across_coordinators() -> None:
     world.command(m.Resume(job=str(training)))
     world.command(m.Pause(job=str(training)))
     assert world.request(training) == first + 1
+
+
+def test_who_waits_for_others_to_say_hello_is_told_that() -> None:
+    """Nobody is ahead of it: a new coordinator has just started."""
+    world = World(24 * GIB)
+    world.start(16, 0.5)
+    waiting = world.submit(16, 0.5)
+    first = world.job(waiting)
+    world.restart()
+    message = m.Submit(uuid=first.uuid, spec=first.spec)
+    world.say(world.peer(), message, sender=first.launcher)
+    reason = reason_of(world.scheduler.state, world.job(waiting))
+    assert reason is not None
+    assert reason.text == "a new coordinator first hears from those that run already"
+    world.advance(3.0)
+    later = reason_of(world.scheduler.state, world.job(waiting))
+    assert later is not None
+    assert later.text.startswith("needs 16.0 GiB")

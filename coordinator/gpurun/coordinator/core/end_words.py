@@ -4,6 +4,7 @@ from gpurun.coordinator.core.job import Basis, Job
 from gpurun.coordinator.core.needs import need_of
 from gpurun.coordinator.core.oom import try_next
 from gpurun.coordinator.core.state import State
+from gpurun.protocol.job import JobState
 from gpurun.protocol.quantity import GIB, MIB, format_size
 
 
@@ -15,6 +16,8 @@ def end_text(state: State, job: Job) -> str:
     peak = seen.memory if seen else None
     shown = "its memory was not seen" if peak is None else f"peak {format_size(peak)}"
     text = f"{shown} of {format_size(job.granted)} reserved"
+    if job.checkpoint and job.state is not JobState.FINISHED:
+        text += f"; its last checkpoint is {job.checkpoint}"
     if job.oom:
         return f"out of memory: {text}{_over(job)}; {_after_oom(state, job)}"
     if job.basis is Basis.TOLD:

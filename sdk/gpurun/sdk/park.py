@@ -1,0 +1,102 @@
+"""Park, in the training thread: to host memory, Released, and back when told to go on.
+
+The checkpoint is written from the copies meanwhile, so that no disk is on the way to the release;
+only a script that writes its own files does that first, from the device.
+"""
+
+import time
+from collections.abc import Callable
+
+from gpurun.protocol import messages as m
+from gpurun.sdk import rng, snapshot
+from gpurun.sdk.checkpoint import Written
+from gpurun.sdk.durable import save
+from gpurun.sdk.link import Link
+from gpurun.sdk.oom import is_oom
+from gpurun.sdk.parking import Parking
+from gpurun.sdk.resting import Answer, one_line, or_refused, rest
+from gpurun.sdk.say import say
+from gpurun.sdk.session import Session
+from gpurun.sdk.state import attributes
+from gpurun.sdk.trainable import Trainable
+
+RETRY = 1.0
+"""Seconds after which a parked training tries again to take its memory back."""
+
+
+def park(link: Link, trainable: Trainable, session: Session, answer: Answer, step: int) -> None:
+    """Answer a request to park; return when the training is to go on."""
+    session.saver.wait()
+    link.saved = ""
+    by_itself = snapshot.saves_itself(trainable)
+    if by_itself:
+        durable = save(link, trainable, session, answer, step)
+        if durable is None:
+            return
+        _say_durable(link, durable)
+    else:
+        link.send(m.Capturing(**answer))
+    parking = Parking()
+
+    def move() -> tuple[Callable[[], Written] | None, int]:
+        root, run = session.checkpoints, session.run
+        with rng.kept():
+            write = None if by_itself else snapshot.capture(trainable, root, step, run, parking)
+            return write, parking.empty(attributes(trainable))
+
+    moved = or_refused(link, answer, move)
+    if moved is None:
+        return
+    write, kept = moved
+    if write is not None:
+        _save_meanwhile(link, session, answer, step, write)
+    try:
+        rest(link, m.Released(**answer, step=step, kept=kept))
+        _take_back(parking)
+    except BaseException:
+        _take_back_at_the_end(parking)
+        raise
+    link.send(m.Resumed(**link.fields(), step=step))
+
+
+def _save_meanwhile(
+    link: Link, session: Session, answer: Answer, step: int, write: Callable[[], Written]
+) -> None:
+    def done(written: Written, took: float) -> None:
+        path, size = written.path, written.size
+        _say_durable(link, m.Durable(**answer, checkpoint=path, step=step, size=size, seconds=took))
+
+    def failed(error: Exception) -> None:
+        text = one_line(error)
+        say(f"parked in memory, but its checkpoint could not be written: {text}")
+        link.send(m.Unsaved(**answer, text=text))
+
+    session.saver.start(write, done, failed)
+
+
+def _say_durable(link: Link, durable: m.Durable) -> None:
+    with link.changed:
+        link.saved = durable.checkpoint
+    link.send(durable)
+
+
+def _take_back(parking: Parking) -> None:
+    """The memory is granted, but another program may hold it still."""
+    while True:
+        try:
+            parking.fill()
+        except RuntimeError as error:
+            if not is_oom(error):
+                raise
+            say(f"parked, and waiting for its memory: {one_line(error)}")
+            time.sleep(RETRY)
+        else:
+            return
+
+
+def _take_back_at_the_end(parking: Parking) -> None:
+    """The script is interrupted; what it does now may look at its state."""
+    try:
+        parking.fill()
+    except RuntimeError as error:
+        say(f"what was parked could not be taken back: {one_line(error)}")
