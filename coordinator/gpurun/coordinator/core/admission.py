@@ -137,10 +137,10 @@ def _need(job: Job, load: Load, settings: Settings) -> tuple[Charge, Basis]:
 
 
 def _obstacle(job: Job, load: Load, need: Charge, basis: Basis) -> _Obstacle | None:
-    return (
-        _refusal(load)
-        or _memory_obstacle(load, need.memory, basis)
-        or _utilization_obstacle(job, load, need.utilization)
+    if load.stale or load.outgrown or not load.healthy:
+        return _refusal(load)
+    return _memory_obstacle(load, need.memory, basis) or (
+        _utilization_obstacle(job, load, need.utilization)
     )
 
 

@@ -59,8 +59,9 @@ def _offered(job: Job) -> tuple[Way, ...]:
 
 def stays_for_good(job: Job) -> bool:
     """Whether it keeps what it has until it goes on: it is not parked on its way to an exit."""
-    may_exit = Way.EXIT in _offered(job) and Way.EXIT not in job.refused
-    return job.stays and not (job.parked and may_exit)
+    if not job.stays:
+        return False
+    return not job.parked or Way.EXIT in job.refused or Way.EXIT not in _offered(job)
 
 
 def ways_left(job: Job) -> tuple[Way, ...]:
