@@ -46,7 +46,7 @@ def test_a_light_task_runs_in_its_memory_and_it_goes_on_in_the_same_process(
     shown = (found["state"], found["pid"], found["pauses"], found["attempt"])
     assert shown == ("running", pid, 1, 1)
     machine.wait_until(lambda: machine.count(1, "durable") == 1, alive=[training])
-    assert training.says("job 1 is paused for job 2 (echo)")
+    assert training.says("job 1 paused for job 2 (echo)")
     ends_as_if_alone(machine, training, go)
 
 

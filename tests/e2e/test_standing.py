@@ -27,7 +27,7 @@ def test_a_light_task_runs_while_the_training_stands_where_it_is(machine: Machin
         1,
     )
     assert machine.count(1, "durable") == 0
-    assert training.says("job 1 is paused for job 2 (echo)")
+    assert training.says("job 1 paused for job 2 (echo)")
     machine.write_script("go", "")
     assert training.end() == 0
     (digest,) = (line for line in training.out if line.startswith("digest "))

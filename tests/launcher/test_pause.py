@@ -168,7 +168,7 @@ def test_a_job_that_stands_still_says_for_whom(
     assert command.stderr
     assert " starts on " in command.stderr.readline()
     said = command.stderr.readline()
-    assert said == "gpurun: job 1 is paused for job 2 (x); it goes on by itself\n"
+    assert said == "gpurun: job 1 paused for job 2 (x); it goes on by itself\n"
     assert command.stdin
     command.stdin.close()
     command.stdin = None

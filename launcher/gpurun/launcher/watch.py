@@ -100,7 +100,7 @@ class Watch:
         """It stays where it is: nothing has to be spawned when it goes on."""
         self._paused = True
         if text:
-            self._launch.say(f"job {job} is paused {text}")
+            self._launch.say(f"job {job} paused {text}")
 
     def _on_lost(self) -> None:
         """A job that is parked goes on only when a coordinator lets it: start another."""
