@@ -235,3 +235,19 @@ def test_a_job_outlives_its_launcher_and_keeps_its_reservation() -> None:
     world.sample()
     assert world.state(holder) is JobState.LOST
     assert not world.job(holder).charged
+
+
+def test_a_start_that_ends_a_window_makes_room_for_the_next_at_once() -> None:
+    """The window spoke of a stranger who has become modest, and nobody else would wake them."""
+    world = World(24 * GIB)
+    world.external["GPU-0"] = (GIB, 0.8)
+    for _ in range(9):
+        world.advance(1.0)
+    first, second = world.submit(1, 0.2), world.submit(1, 0.5)
+    assert world.state(first) is world.state(second) is JobState.QUEUED
+    world.external["GPU-0"] = (GIB, 0.1)
+    for _ in range(20):
+        if world.state(first) is JobState.QUEUED:
+            assert world.state(second) is JobState.QUEUED
+            world.advance(1.0)
+    assert (world.state(first), world.state(second)) == (JobState.STARTING, JobState.STARTING)

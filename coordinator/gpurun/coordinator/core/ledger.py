@@ -119,6 +119,12 @@ class Load(msgspec.Struct, kw_only=True):
             busy = self.utilization + self.set_aside_utilization
             self.utilization_left = limits.utilization - busy
 
+    @property
+    def is_held_by_window(self) -> bool:
+        """Whether the past says more of its time than all who are here now."""
+        own = self.external_utilization + self.charged_utilization
+        return self.window is not None and self.window > own
+
     def without(self, jobs: frozenset[int]) -> "Load":
         """The load if these jobs had left: their memory is free again and the window is new.
 

@@ -11,15 +11,15 @@ from gpurun.protocol.job import JobState
 
 
 def schedule(state: State) -> None:
-    """Do one pass; and another where somebody who shares has taken time that others claimed."""
+    """Do one pass; and another where this one has made room, which no pass can see beforehand."""
     state.pass_wanted = False
     if _waits_for_hellos(state):
         return
-    while any(job.spec.share for job in _do_pass(state)):
+    while _makes_room(_do_pass(state)):
         continue
 
 
-def _do_pass(state: State) -> list[Job]:
+def _do_pass(state: State) -> Plan:
     """Plan, carry it out, and tell who has started."""
     plan = Plan(state)
     plan.make()
@@ -28,10 +28,23 @@ def _do_pass(state: State) -> list[Job]:
         grant(state, job, chosen)
     for job in plan.returns:
         go_on(state, job)
-    state.pass_wanted = False  # grants leave nothing for another pass; who steps aside may
+    state.pass_wanted = False  # what else makes room comes with an event of its own
     _settle_pauses(state, plan)
     telling.tell(state, [job for job, _ in plan.blocked])
-    return [job for job, _ in plan.grants]
+    return plan
+
+
+def _makes_room(done: Plan) -> bool:
+    """Whether there is time now that there was not.
+
+    Who shares has taken what others claimed, or a start has ended a window that spoke of more than
+    is here now.
+    """
+    started = [job for job, _ in done.grants]
+    shared = any(job.spec.share for job in started)
+    on = {held.device for job in done.returns for held in job.regains}
+    on.update(verdict.load.device for _, chosen in done.grants for verdict in chosen)
+    return shared or any(done.loads[device].is_held_by_window for device in on)
 
 
 def _settle_pauses(state: State, plan: Plan) -> None:

@@ -88,6 +88,7 @@ def _train_on(state: State, job: Job) -> Job:
     """It trains, whoever allowed it, and is charged with all that it had."""
     order, holds = job.pause, job.regains
     state.forget_windows(job)
+    state.pass_wanted = True
     if order is not None and job.state is JobState.PAUSING:
         return state.update(job, reservations=holds, regains=())
     changes = came_back(state, job)
