@@ -21,6 +21,7 @@ from gpurun.sdk import checkpoint, device_memory, park, resting, snapshot
 from gpurun.sdk.errors import NoRoomError
 from gpurun.sdk.link import Link
 from gpurun.sdk.parking import Parking
+from gpurun.sdk.saver import Saver
 from gpurun.sdk.state import attributes
 
 STEPS = 9
@@ -529,3 +530,45 @@ def test_host_memory_is_read_from_the_kernel() -> None:
     """MemAvailable is less than all there is."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert 0 < device_memory.host_free() <= pages - device_memory.SPARE
+
+
+@pytest.mark.parametrize("fault", ["release", "saver", "interrupted", "meanwhile"])
+def test_whatever_fails_while_it_parks_leaves_it_whole(
+    fault: str,
+    expected: str,
+    coordinator: Coordinator,
+    links: list[Link],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It trains on, or ends with all its state in place."""
+    error = KeyboardInterrupt() if fault in ("interrupted", "meanwhile") else RuntimeError("no")
+
+    def fails(*_: object) -> None:
+        raise error
+
+    where: dict[str, tuple[Any, str]] = {
+        "release": (device_memory, "release"),
+        "saver": (Saver, "start"),
+        "interrupted": (device_memory, "release"),
+        "meanwhile": (park, "_save_meanwhile"),
+    }
+    monkeypatch.setattr(*where[fault], fails)
+    sizes: list[int] = []
+
+    class Watched(Tiny):
+        not_saved = ("before_step",)
+
+        def cleanup(self) -> None:
+            sizes.extend(len(one.untyped_storage()) for one in self.model.parameters())
+
+    coordinator.on(m.Released, lambda heard: m.GoOn(job=JOB, request=heard.request))
+    hook = asks_before(4, coordinator, links, how="park")
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            sdk.run(Watched, {"before_step": hook}, steps=STEPS)
+    else:
+        losses = sdk.run(Watched, {"before_step": hook}, steps=STEPS).trainable.losses
+        assert losses == sdk.run(Tiny, steps=STEPS).trainable.losses
+        coordinator.wait_for(m.Unsaved if fault == "saver" else m.Refused)
+    assert sizes
+    assert min(sizes) > 0

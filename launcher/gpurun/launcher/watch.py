@@ -27,6 +27,8 @@ from gpurun.protocol.messages import (
     Terminate,
 )
 
+START_AGAIN = 10.0
+"""Seconds after which it is tried again to start a coordinator for a job that is parked."""
 DEATH_DEADLINE = 10.0
 """Seconds for killed processes to be gone; one that hangs in a driver call may take longer."""
 
@@ -42,7 +44,9 @@ class Watch:
         self._code: int | None = None
         """Of the main process, once it has ended."""
         self._paused = False
-        """Whether it has been paused in this attempt."""
+        """Whether it has been asked to park, or was paused where it is, in this attempt."""
+        self._start_at: float | None = None
+        """When it is tried again to start a coordinator."""
         self._request = 0
         """The pause for which the tree is ended."""
         self._kill_at: float | None = None
@@ -55,7 +59,9 @@ class Watch:
     def until_end(self) -> Exited:
         """Stay until the job has ended, or its tree was ended as asked."""
         while not self._is_over():
-            self._react(self._launch.inbox.next(self._gone_by or self._kill_at))
+            ticks = (self._gone_by or self._kill_at, self._start_at)
+            known = (at for at in ticks if at is not None)
+            self._react(self._launch.inbox.next(min(known, default=None)))
         self._launch.inbox.put_back(self._after)
         return Exited(
             job=self._spawned.job,
@@ -88,7 +94,7 @@ class Watch:
             case Paused(text=text):
                 self._on_paused(event.job, text)
             case Lost() if self._paused:
-                self._on_lost()
+                self._start_coordinator()
             case Terminate():
                 self._on_terminate(event)
             case Grant(attempt=self._spawned.attempt):
@@ -102,12 +108,19 @@ class Watch:
         if text:
             self._launch.say(f"job {job} paused {text}")
 
-    def _on_lost(self) -> None:
+    def _start_coordinator(self) -> None:
         """A job that is parked goes on only when a coordinator lets it: start another."""
+        self._start_at = None
+        if self._launch.inbox.coordinator:
+            return
         try:
-            self._launch.inbox.connect(ensure_coordinator(self._launch.paths))
-        except Failure as error:
+            pid = ensure_coordinator(self._launch.paths)
+        except (Failure, OSError) as error:
             self._launch.complain_once(str(error))
+            self._start_at = now() + START_AGAIN
+        else:
+            self._tree.others.add(pid)
+            self._launch.inbox.connect(pid)
 
     def _on_problem(self, event: Problem) -> None:
         """The job does not suffer from it, so that it is no error to whoever wants quiet."""
@@ -163,7 +176,9 @@ class Watch:
         send_signal(self._main, signal.SIGCONT)
 
     def _on_deadline(self) -> None:
-        if self._gone_by is None:
+        if self._start_at is not None and now() >= self._start_at:
+            self._start_coordinator()
+        if self._gone_by is None and self._kill_at is not None and now() >= self._kill_at:
             self._kill()
 
     def _kill(self) -> None:

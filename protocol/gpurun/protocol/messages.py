@@ -146,7 +146,10 @@ class Terminate(Message, frozen=True):
 
 
 class Paused(Message, frozen=True):
-    """The job has stepped aside; `text` says for whom and for about how long."""
+    """The job has stepped aside; `text` says for whom and for about how long.
+
+    Without a text it merely must not be without a coordinator from now on.
+    """
 
     job: int
     text: str

@@ -37,6 +37,26 @@ def park(link: Link, trainable: Trainable, session: Session, answer: Answer, ste
     else:
         link.send(m.Capturing(**answer))
     parking = Parking()
+    try:
+        if _wait_parked(link, trainable, session, answer, step, parking, by_itself=by_itself):
+            _take_back(parking)
+            link.send(m.Resumed(**link.fields(), step=step))
+    except BaseException:
+        _take_back_at_the_end(parking)
+        raise
+
+
+def _wait_parked(
+    link: Link,
+    trainable: Trainable,
+    session: Session,
+    answer: Answer,
+    step: int,
+    parking: Parking,
+    *,
+    by_itself: bool,
+) -> bool:
+    """Give the memory back and wait; False where that could not be done."""
 
     def move() -> tuple[Callable[[], Written] | None, int]:
         root, run = session.checkpoints, session.run
@@ -46,17 +66,12 @@ def park(link: Link, trainable: Trainable, session: Session, answer: Answer, ste
 
     moved = or_refused(link, answer, move)
     if moved is None:
-        return
+        return False
     write, kept = moved
     if write is not None:
         _save_meanwhile(link, session, answer, step, write)
-    try:
-        rest(link, m.Released(**answer, step=step, kept=kept))
-        _take_back(parking)
-    except BaseException:
-        _take_back_at_the_end(parking)
-        raise
-    link.send(m.Resumed(**link.fields(), step=step))
+    rest(link, m.Released(**answer, step=step, kept=kept))
+    return True
 
 
 def _save_meanwhile(
@@ -71,7 +86,10 @@ def _save_meanwhile(
         say(f"parked in memory, but its checkpoint could not be written: {text}")
         link.send(m.Unsaved(**answer, text=text))
 
-    session.saver.start(write, done, failed)
+    try:
+        session.saver.start(write, done, failed)
+    except RuntimeError as error:  # there is no thread left
+        failed(error)
 
 
 def _say_durable(link: Link, durable: m.Durable) -> None:

@@ -57,10 +57,10 @@ class Parking:
                 if place not in self._shared and _can_leave(storage):
                     self._gone.add(place)
                     storage.resize_(0)
-        except RuntimeError:
+            return device_memory.release()
+        except BaseException:
             self.fill()
             raise
-        return device_memory.release()
 
     def fill(self) -> None:
         """Take it back and put everything where it was.

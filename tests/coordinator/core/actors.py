@@ -20,6 +20,7 @@ PROGRAMS = [
     None,
     *(ProgramId(path="/x.py", digest="1", arguments=("--batch", str(n))) for n in (8, 16)),
 ]
+LIVE = (JobState.RUNNING, JobState.PAUSING, JobState.PAUSED, JobState.RESUMING)
 COMMANDS = (m.Pause, m.Resume, m.Cancel, m.Adjust)
 
 
@@ -95,12 +96,15 @@ class Actors(RuleBasedStateMachine):
         number=PICK,
         pid=st.sampled_from([4711, 4711, 4712]),
         ways=st.sampled_from([("exit",), ("stand", "exit"), ("stand",), ("park",), tuple(Way)]),
-        staying=st.sampled_from([{}, {}, {"standing": 1}, {"parked": 1, "kept": GIB}]),
+        rest=st.sampled_from(["", "", "standing", "parked", "resting"]),
+        saved=st.sampled_from(["", "/checkpoints/3"]),
     )
-    def attach(self, number: int, pid: int, ways: tuple[str, ...], staying: dict[str, int]) -> None:
+    def attach(self, number: int, pid: int, ways: tuple[str, ...], rest: str, saved: str) -> None:
         """A training loop begins, or a second one in the same job, or one comes back."""
-        if job := self.pick(number, JobState.RUNNING, JobState.PAUSED):
-            self.world.attach(job.id, ways, pid, **staying)
+        job = self.pick(number, *LIVE)
+        if job is not None and job.process is not None:
+            staying = {rest: job.pause.request if job.pause else 1} if rest else {}
+            self.world.attach(job.id, ways, pid, checkpoint=saved, **staying)
 
     @rule(number=PICK, code=st.integers(0, 1))
     def exit(self, number: int, code: int) -> None:
@@ -181,8 +185,7 @@ class Actors(RuleBasedStateMachine):
     @rule(number=PICK, heard=st.booleans())
     def process_dies(self, number: int, heard: bool) -> None:
         """The kernel reports an end before the launcher does; then it is not seen any more."""
-        states = (JobState.RUNNING, JobState.PAUSING, JobState.PAUSED, JobState.RESUMING)
-        job = self.pick(number, *states)
+        job = self.pick(number, *LIVE)
         if job is None or job.process is None:
             return
         self.world.end_of_process(job.id)
@@ -190,7 +193,6 @@ class Actors(RuleBasedStateMachine):
         self.world.sample()
         if heard and job.id in self.world.scheduler.state.launchers:
             self.world.exit(job.id, 1)
-        self.world.gone.discard(job.id)
 
     @rule(number=PICK)
     def launcher_obeys(self, number: int) -> None:

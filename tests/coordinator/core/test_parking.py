@@ -762,3 +762,125 @@ def test_one_that_has_outgrown_its_reservation_can_be_parked(world: World) -> No
     world.use(training, 17, 0.8, looks=3)
     world.submit(12, 0.5, priority=50)
     assert asked(world, training).how == "park"
+
+
+def back(world: World) -> tuple[int, int]:
+    """A training that was parked and trains again, and the number of that request."""
+    training, light = parked(world)
+    old = asked(world, training).request
+    world.exit(light)
+    say(world, training, m.Resumed, step=7)
+    return training, old
+
+
+def late(world: World, job: int, request: int, checkpoint: str) -> None:
+    facts = {"request": request, "checkpoint": checkpoint, "step": 7, "size": 1, "seconds": 90.0}
+    say(world, job, m.Durable, **facts)
+
+
+def test_a_late_checkpoint_is_never_taken_for_that_of_another_request(world: World) -> None:
+    """Also where a new coordinator has made that request: no number comes twice for a job."""
+    training, old = back(world)
+    world.restart()
+    hello(world, training)
+    world.attach(training, ways=WAYS)
+    world.advance(5.0)
+    world.command(m.Pause(job=str(training)))
+    assert asked(world, training).request > old
+    late(world, training, old, "/old")
+    assert world.got(m.EndTree, world.launcher(training)) == []
+    assert world.state(training) is PAUSING
+
+
+def test_the_newer_checkpoint_counts(world: World) -> None:
+    training, _ = parked(world)
+    order = world.job(training).pause
+    assert order is not None
+    late(world, training, order.request, "/first")
+    late(world, training, order.request, "/second")
+    assert world.job(training).checkpoint == "/second"
+
+
+@pytest.mark.parametrize("way", ["park", "stand"])
+def test_one_whose_word_that_it_goes_on_was_lost_is_not_waited_for(world: World, way: str) -> None:
+    """It attaches to the next coordinator and rests for nothing."""
+    training = train(world, ways=(way,))
+    world.command(m.Pause(job=str(training)))
+    if way == "park":
+        park(world, training)
+    else:
+        say(world, training, m.Standing, request=asked(world, training).request, step=7)
+    world.sample()
+    world.command(m.Resume(job=str(training)))
+    assert world.state(training) is RESUMING
+    world.restart()
+    hello(world, training)
+    world.attach(training, ways=WAYS)
+    assert world.state(training) is RUNNING
+
+
+def test_it_is_not_adjusted_to_less_than_it_gives_back_before_that_is_seen(world: World) -> None:
+    training = train(world, 16, PARK, util=0.1)
+    world.use(training, 16, 0.1, looks=2)
+    world.command(m.Pause(job=str(training)))
+    park(world, training, GIB)
+    assert world.state(training) is PAUSING
+    assert isinstance(world.command(m.Adjust(job=str(training), memory=4 * GIB)), m.Problem)
+
+
+@pytest.mark.parametrize("way", ["park", "stand"])
+def test_a_rest_of_one_that_is_seen_gone_changes_nothing(world: World, way: str) -> None:
+    """Its launcher says how it ended, and is answered."""
+    training = train(world, ways=(way,))
+    world.command(m.Pause(job=str(training)))
+    request = asked(world, training).request
+    world.gone.add(training)
+    world.end_of_process(training)
+    world.sample()
+    if way == "park":
+        say(world, training, m.Released, request=request, step=7, kept=0)
+    else:
+        say(world, training, m.Standing, request=request, step=7)
+    world.sample()
+    launcher = world.launcher(training)
+    world.exit(training, 137)
+    assert world.state(training) is JobState.FAILED
+    assert world.last(m.Ended, launcher)
+
+
+def test_a_disk_that_was_full_once_forbids_no_later_exit(world: World) -> None:
+    """What could not be saved concerns that pause."""
+    training, light = parked(world)
+    order = world.job(training).pause
+    assert order is not None
+    say(world, training, m.Unsaved, request=order.request, text="the disk is full")
+    world.exit(light)
+    say(world, training, m.Resumed, step=7)
+    world.submit(12, 0.5, priority=50)
+    world.keeps[training] = 10 * GIB
+    park(world, training)
+    world.sample()
+    saves(world, training)
+    assert world.last(m.EndTree, world.launcher(training))
+
+
+@pytest.mark.parametrize("how", ["stand", "exit"])
+def test_nobody_is_ended_on_a_word_that_is_no_answer(world: World, how: str) -> None:
+    """A checkpoint of one that was asked to stand; a rest without a checkpoint."""
+    training = train(world, ways=(how,))
+    world.command(m.Pause(job=str(training)))
+    request = asked(world, training).request
+    if how == "stand":
+        late(world, training, request, "/checkpoints/3")
+    else:
+        world.attach(training, WAYS, resting=request)
+    assert world.got(m.EndTree, world.launcher(training)) == []
+
+
+def test_a_launcher_hears_that_its_job_is_asked_to_park(world: World) -> None:
+    """From then on it keeps a coordinator running."""
+    training = train(world)
+    launcher = world.launcher(training)
+    world.submit(12, 0.5, priority=50)
+    assert world.last(m.Paused, launcher).text == ""
+    assert world.state(training) is PAUSING

@@ -128,6 +128,7 @@ class World:
         grant = self.last(m.Grant, self.launcher(job))
         assert grant.job == job
         assert grant.deadline > self.now
+        self.gone.discard(job)
         pid = 10_000 + 100 * job + grant.attempt
         self.say(
             self.launcher(job),
@@ -159,7 +160,7 @@ class World:
         return job
 
     def attach(
-        self, job: int, ways: tuple[str, ...] = ("exit",), pid: int = 4711, **staying: int
+        self, job: int, ways: tuple[str, ...] = ("exit",), pid: int = 4711, **staying: object
     ) -> bytes:
         """Say hello for a training; `staying` is what it says of standing or being parked."""
         peer = self.peer()

@@ -72,6 +72,8 @@ class PauseOrder(msgspec.Struct, frozen=True):
     """Bytes of each device that it said it keeps."""
     held: int = 0
     """Bytes of a device that it was seen to hold before."""
+    unsaved: bool = False
+    """Whether the checkpoint of one that parks could not be written."""
     how: Way = Way.EXIT
 
 
@@ -152,6 +154,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Why it refused last."""
     pause: PauseOrder | None = None
     pauses: int = 0
+    request: int = 0
+    """The number of its last pause request: no other coordinator may use it for this job again."""
     returned: float | None = None
     """CLOCK_BOOTTIME of the return from a pause that the scheduler asked for."""
     park_cost: PauseCost = PauseCost()
@@ -178,6 +182,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """Whether its tree was ended for the pause under way, and is not yet seen gone."""
         order = self.pause
         return self.state is JobState.PAUSING and order is not None and order.stage is Stage.ENDED
+
+    @property
+    def takes_back(self) -> int:
+        """Bytes of a device that one which has given its memory back held before."""
+        return self.pause.held if self.pause is not None and self.pause.released else 0
 
     @property
     def to_be_ended(self) -> bool:

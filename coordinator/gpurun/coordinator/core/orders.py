@@ -7,7 +7,7 @@ from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol.job import JobState
-from gpurun.protocol.messages import EndTree, GoOn, PauseRequest
+from gpurun.protocol.messages import EndTree, GoOn, Paused, PauseRequest
 
 
 def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
@@ -21,7 +21,14 @@ def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
     )
     state.next_request += 1
     whom = "a person" if not waiters else ", ".join(f"job {waiter}" for waiter in waiters)
-    job = state.move(job, Trigger.PAUSE, f"for {whom}", pause=order, held=job.held or not waiters)
+    job = state.move(
+        job,
+        Trigger.PAUSE,
+        f"for {whom}",
+        pause=order,
+        request=order.request,
+        held=job.held or not waiters,
+    )
     _say(state, job, order)
     return job
 
@@ -58,7 +65,7 @@ def ask_again(state: State, job: Job, order: PauseOrder) -> Job:
     """The training came back and runs: for it, what was asked before is void."""
     deadline = state.now.boot + state.settings.pause.deadline
     order = msgspec.structs.replace(
-        order, deadline=deadline, stage=Stage.ASKED, captured=0.0, released=0.0, kept=0
+        order, deadline=deadline, stage=Stage.ASKED, captured=0.0, released=0.0, kept=0, held=0
     )
     job = state.move(job, Trigger.PAUSE, "again", pause=order)
     _say(state, job, order)
@@ -108,3 +115,5 @@ def _say(state: State, job: Job, order: PauseOrder) -> None:
         job=job.id, request=order.request, deadline=order.deadline, how=order.how
     )
     state.tell_training(job, message)
+    if order.how is Way.PARK:  # a launcher of one that is parked keeps a coordinator running
+        state.send(state.launchers.get(job.id), Paused(job=job.id, text=""))

@@ -61,7 +61,9 @@ def stays_for_good(job: Job) -> bool:
     """Whether it keeps what it has until it goes on: it is not parked on its way to an exit."""
     if not job.stays:
         return False
-    return not job.parked or Way.EXIT in job.refused or Way.EXIT not in _offered(job)
+    if not job.parked or Way.EXIT in job.refused or Way.EXIT not in _offered(job):
+        return True
+    return job.pause is not None and job.pause.unsaved
 
 
 def ways_left(job: Job) -> tuple[Way, ...]:

@@ -83,8 +83,8 @@ def _reserved(
         if load is None or load.stale or not load.healthy:
             return "its device is not seen now"
         after = _after(before, spec, message, load)
-        if job.parked and job.pause is not None and after.memory < job.pause.held:
-            return f"it takes {format_size(job.pause.held)} back when it goes on"
+        if after.memory < job.takes_back:
+            return f"it takes {format_size(job.takes_back)} back when it goes on"
         now = still(after) if job.stays else after
         grows = now.memory > before.memory or now.utilization > before.utilization
         verdict = judge(_wishing(job, now), load.without(frozenset({job.id})), state.settings)

@@ -59,6 +59,8 @@ def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> N
         state.send(event.peer, GoOn(job=job.id, request=message.resting))
     elif job.state is JobState.PAUSING and job.pause and job.pause.stage is not Stage.ENDED:
         orders.ask_again(state, job, job.pause)
+    elif job.state is JobState.RESUMING and job.pause and job.pause.how is not Way.EXIT:
+        _train_on(state, job)  # its word of that was lost
 
 
 def _catch_up_staying(
@@ -76,6 +78,8 @@ def _catch_up_staying(
         state.send(event.peer, GoOn(job=job.id, request=request))
     elif order is not None and job.stays:
         rest(state, job, request, job.checkpoint, "said again")
+    elif order is not None and job.left is not None:
+        return
     elif order is not None and order.how is Way.STAND and message.standing:
         come_to_stand(state, job, order, "said again")
     elif order is not None and order.how is Way.PARK and message.parked:

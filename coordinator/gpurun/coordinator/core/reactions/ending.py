@@ -58,7 +58,7 @@ def _attempt_ended(state: State, job: Job, message: Exited) -> None:
 
 def _said_before(job: Job) -> bool:
     """Whether the attempt has ended already: a paused job's, or it never began."""
-    return job.ended_for_pause or (job.state.waits and job.lapsed is None and not job.stays)
+    return job.ended_for_pause or (job.state.waits and job.lapsed is None and job.process is None)
 
 
 def _pause_behind(job: Job, message: Exited) -> PauseOrder | None:

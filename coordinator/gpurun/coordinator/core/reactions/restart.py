@@ -28,8 +28,7 @@ def on_restart(state: State, event: RestartEvent) -> None:
 
 def _remember(state: State, job: Job) -> None:
     state.by_uuid[job.uuid] = job.id
-    if job.pause is not None:
-        state.next_request = max(state.next_request, job.pause.request + 1)
+    state.next_request = max(state.next_request, job.request + 1)
     if job.state.ended and not job.charged:
         state.ended[job.id] = job
     else:

@@ -15,7 +15,7 @@ from gpurun.protocol.messages import GoOn, Standing
 def on_standing(state: State, event: MessageEvent, message: Standing) -> None:
     """The training computes nothing more; its time is free, its memory is not."""
     job = attempt_of(state, event, message.job, message.attempt)
-    if job is None or job.state.ended:
+    if job is None or job.state.ended or job.left is not None:
         return
     order = orders.order_of(job, message.request)
     if order is not None and order.how is Way.STAND:

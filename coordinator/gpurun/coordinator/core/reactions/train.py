@@ -59,8 +59,8 @@ def on_unsaved(state: State, event: MessageEvent, message: Unsaved) -> None:
     """The checkpoint of a parked job did not come on disk: it can only go on from memory."""
     job = attempt_of(state, event, message.job, message.attempt)
     if job is not None and not job.state.ended and orders.parks_for(job, message.request):
-        refused = (*job.refused, Way.EXIT)
-        state.update(job, Note.UNSAVED, message.text, refused=refused, unpausable=message.text)
+        order = msgspec.structs.replace(job.pause, unsaved=True)  # type: ignore[type-var]
+        state.update(job, Note.UNSAVED, message.text, pause=order)
         state.pass_wanted = True
 
 
@@ -116,11 +116,10 @@ def _away(state: State, job: Job) -> tuple[tuple[float, float], ...]:
 def saved(state: State, job: Job, checkpoint: str, detail: str) -> Job:
     """The checkpoint of a job that parks is on disk: it may leave altogether."""
     order = job.pause
-    if order is None or order.stage is Stage.DURABLE:
+    if order is None or (order.stage is Stage.DURABLE and job.checkpoint == checkpoint):
         return job
-    order = msgspec.structs.replace(
-        order, stage=Stage.DURABLE, captured=order.captured or state.now.boot
-    )
+    captured = order.captured or state.now.boot
+    order = msgspec.structs.replace(order, stage=Stage.DURABLE, captured=captured)
     state.pass_wanted = True
     return state.move(job, Trigger.DURABLE, detail, pause=order, checkpoint=checkpoint)
 
@@ -129,6 +128,9 @@ def rest(state: State, job: Job, request: int, checkpoint: str, detail: str) -> 
     """Have the launcher end the tree: it acknowledges by doing so, and will spawn it again."""
     order = orders.order_of(job, request)
     if order is None or order.stage is Stage.ENDED:
+        return
+    if order.how is not Way.EXIT or not checkpoint:
+        state.tell_training(job, GoOn(job=job.id, request=request))
         return
     if order.stage is not Stage.DURABLE:
         captured = order.captured or state.now.boot
