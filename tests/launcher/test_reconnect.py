@@ -10,7 +10,16 @@ from tests.launcher.conftest import Start, ended, state_of, wait_until
 from tests.launcher.coordinator_double import CoordinatorDouble, grant, waiting
 
 from gpurun.protocol.job import Held
-from gpurun.protocol.messages import Accepted, Ended, EndTree, Exited, Spawned, Submit, Terminate
+from gpurun.protocol.messages import (
+    Accepted,
+    Ended,
+    EndTree,
+    Exited,
+    Paused,
+    Spawned,
+    Submit,
+    Terminate,
+)
 
 
 @pytest.fixture
@@ -149,3 +158,34 @@ def test_a_coordinator_that_does_not_answer_is_greeted_again(
     coordinator.greets = True
     assert coordinator.admit() == first
     coordinator.end()
+
+
+def test_a_parked_job_survives_that_no_coordinator_can_be_started(
+    start: Start,
+    coordinator: CoordinatorDouble,
+    process: "subprocess.Popen[bytes]",
+    environment: dict[str, str],
+    folder: str,
+) -> None:
+    """That is said once, and one that somebody else starts is found."""
+    command = start("sh", "-c", "read line; exit 5", stdin=-1)
+    coordinator.pid = process.pid
+    coordinator.admit()
+    coordinator.expect(Spawned)
+    coordinator.send(Paused(job=1, text=""))
+    os.rename(f"{folder}/state", f"{folder}/elsewhere")
+    with open(f"{folder}/state", "w", encoding="utf-8"):
+        coordinator.close()
+    process.kill()
+    assert command.stderr
+    assert " starts on " in command.stderr.readline()
+    assert "cannot write " in command.stderr.readline()
+    successor = CoordinatorDouble(environment["GPURUN_RUNTIME_DIR"])
+    assert successor.expect(Submit).held
+    successor.send(Accepted(job=1))
+    assert command.stdin
+    command.stdin.write("\n")
+    command.stdin.flush()
+    assert successor.end().code == 5
+    assert ended(command)[0] == 5
+    successor.close()
