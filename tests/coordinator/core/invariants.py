@@ -33,7 +33,8 @@ def check_admission(state: State, job: Job) -> None:
         assert load.healthy
         if len(load.charges) > 1 or load.foreign:
             memory = load.external_memory + sum(c.memory for c in load.charges.values())
-            assert memory + limits.headroom <= limits.memory * load.total, load
+            is_more = load.charges[job.id].memory > held.memory  # it was, and takes no more now
+            assert is_more or memory + limits.headroom <= limits.memory * load.total, load
             strict = [c.utilization for c in load.charges.values() if not c.shares]
             busy = load.external_utilization + sum(strict)
             free = job.spec.share or not load.timed

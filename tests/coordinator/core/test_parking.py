@@ -884,3 +884,18 @@ def test_a_launcher_hears_that_its_job_is_asked_to_park(world: World) -> None:
     world.submit(12, 0.5, priority=50)
     assert world.last(m.Paused, launcher).text == ""
     assert world.state(training) is PAUSING
+
+
+def test_nobody_is_asked_of_whom_the_launcher_has_not_said_that_it_runs(world: World) -> None:
+    """Such as a launcher that was stopped at once: nobody would see it end where it is paused."""
+    training = train(world, ways=("exit",))
+    world.command(m.Pause(job=str(training)))
+    world.capture(training)
+    world.command(m.Resume(job=str(training)))
+    say_from = world.attach(training, WAYS)
+    attempt = world.job(training).attempt
+    world.say(say_from, m.Resumed(job=training, attempt=attempt, token="t", step=7))
+    assert world.state(training) is RUNNING
+    answer = world.command(m.Pause(job=str(training)))
+    assert isinstance(answer, m.Problem)
+    assert answer.text.endswith("its launcher has not said yet that it runs")

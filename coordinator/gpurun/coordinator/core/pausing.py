@@ -49,7 +49,7 @@ def ways(job: Job) -> tuple[Way, ...]:
 
 def _offered(job: Job) -> tuple[Way, ...]:
     told = job.spec.pause
-    if told == "never" or len(job.trainings) > 1 or not job.pausable:
+    if told == "never" or len(job.trainings) > 1 or not job.pausable or job.process is None:
         return ()
     able = [way for way in WAYS if way in job.pausable and told in ("auto", way)]
     if not job.charged:  # there is nothing of a device that it could keep
@@ -82,6 +82,8 @@ def unpausable(job: Job) -> str:
         return ""
     if job.parked:
         return "it is parked, and nothing more of it can leave now"
+    if job.process is None:
+        return "its launcher has not said yet that it runs"
     return can_exit(job) or f"--pause {job.spec.pause} is not what its SDK offers"
 
 
