@@ -29,12 +29,13 @@ def check_admission(state: State, job: Job) -> None:
     """
     limits, loads = state.settings.limits, loads_of(state)
     for held in job.reservations:
-        load = loads[held.device]
+        load, kept = loads[held.device], state.devices[held.device].observed(job.id) or 0
+        if job.lease is None and kept >= held.memory:
+            continue  # it stays there with all that it takes
         assert load.healthy
         if len(load.charges) > 1 or load.foreign:
             memory = load.external_memory + sum(c.memory for c in load.charges.values())
-            is_more = load.charges[job.id].memory > held.memory  # it was, and takes no more now
-            assert is_more or memory + limits.headroom <= limits.memory * load.total, load
+            assert memory + limits.headroom <= limits.memory * load.total, load
             strict = [c.utilization for c in load.charges.values() if not c.shares]
             busy = load.external_utilization + sum(strict)
             free = job.spec.share or not load.timed
