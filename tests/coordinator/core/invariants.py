@@ -21,16 +21,17 @@ def check(state: State, stored: Mapping[int, Job]) -> None:
     _loads_are_fresh(state)
 
 
-def check_admission(state: State, job: Job) -> None:
+def check_admission(state: State, job: Job, before: Job) -> None:
     """1. At an admission the sum stays under the caps of each device, except for one job alone.
 
     `--share` is the exception for utilisation. A lease that was used although it had lapsed here is
     no admission: what it holds is charged all the same.
     """
     limits, loads = state.settings.limits, loads_of(state)
+    kept = {held.device: held.memory for held in before.reservations}
     for held in job.reservations:
-        load, kept = loads[held.device], state.devices[held.device].observed(job.id) or 0
-        if job.lease is None and kept >= held.memory:
+        load, seen = loads[held.device], state.devices[held.device].observed(job.id) or 0
+        if job.lease is None and max(kept.get(held.device, 0), seen) >= held.memory:
             continue  # it stays there with all that it takes
         assert load.healthy
         if len(load.charges) > 1 or load.foreign:

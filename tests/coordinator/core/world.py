@@ -275,7 +275,7 @@ class World:
             if isinstance(effect, Record) and effect.trigger == Trigger.GRANT:
                 before = self.stored[effect.job.id]
                 if before.parked or effect.job.lease:
-                    check_admission(self.scheduler.state, effect.job)
+                    check_admission(self.scheduler.state, effect.job, before)
             if isinstance(effect, Record):
                 check_record(event, self.stored.get(effect.job.id), effect)
                 self.stored[effect.job.id] = effect.job
