@@ -899,3 +899,17 @@ def test_nobody_is_asked_of_whom_the_launcher_has_not_said_that_it_runs(world: W
     answer = world.command(m.Pause(job=str(training)))
     assert isinstance(answer, m.Problem)
     assert answer.text.endswith("its launcher has not said yet that it runs")
+
+
+def test_one_that_goes_on_gives_nothing_of_what_it_holds_away(world: World) -> None:
+    """It is seen to hold more than it regains: that stays charged in the pass that lets it go on."""
+    training = train(world, 1, PARK, util=0.1)
+    world.command(m.Pause(job=str(training)))
+    park(world, training)
+    world.sample()
+    world.keeps[training] = 6 * GIB
+    world.sample()
+    waiting = world.submit(16, 0.1)
+    assert world.state(waiting) is QUEUED
+    world.command(m.Resume(job=str(training)))
+    assert (world.state(training), world.state(waiting)) == (RESUMING, QUEUED)

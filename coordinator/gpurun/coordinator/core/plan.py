@@ -154,14 +154,13 @@ class Plan:
         else:
             self.returns.append(job)
         for verdict in verdicts:
+            need, charged = verdict.need, verdict.load.charges[job.id].memory
             if blocked:
-                held = verdict.load.charges[job.id].memory  # that is charged already
-                need = msgspec.structs.replace(
-                    verdict.need, memory=max(0, verdict.need.memory - held)
-                )
-                verdict.load.keep(job.id, need)
+                more = msgspec.structs.replace(need, memory=max(0, need.memory - charged))
+                verdict.load.keep(job.id, more)
             else:
-                verdict.load.take(job.id, verdict.need)
+                whole = msgspec.structs.replace(need, memory=max(need.memory, charged))
+                verdict.load.take(job.id, whole)
 
     def _block(self, job: Job, verdicts: list[Verdict]) -> WaitReason:
         state = self.state
