@@ -902,7 +902,7 @@ def test_nobody_is_asked_of_whom_the_launcher_has_not_said_that_it_runs(world: W
 
 
 def test_one_that_goes_on_gives_nothing_of_what_it_holds_away(world: World) -> None:
-    """It is seen to hold more than it regains: that stays charged in the pass that lets it go on."""
+    """It is seen to hold more than it regains: that stays charged in the same pass."""
     training = train(world, 1, PARK, util=0.1)
     world.command(m.Pause(job=str(training)))
     park(world, training)
