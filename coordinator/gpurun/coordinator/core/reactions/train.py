@@ -58,8 +58,9 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
 def on_unsaved(state: State, event: MessageEvent, message: Unsaved) -> None:
     """The checkpoint of a parked job did not come on disk: it can only go on from memory."""
     job = attempt_of(state, event, message.job, message.attempt)
-    if job is not None and not job.state.ended and orders.parks_for(job, message.request):
-        order = msgspec.structs.replace(job.pause, unsaved=True)  # type: ignore[type-var]
+    order = None if job is None or job.state.ended else job.pause
+    if job is not None and order is not None and orders.parks_for(job, message.request):
+        order = msgspec.structs.replace(order, unsaved=True)
         state.update(job, Note.UNSAVED, message.text, pause=order)
         state.pass_wanted = True
 
