@@ -2,15 +2,14 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 
 import pytest
 from tests.coordinator.gpus.scripts import FIRST, GIB, gpu
-from tests.e2e.machine import SCRIPTS, Machine, Running
+from tests.e2e.counting import COUNTING, ends_as_if_alone
+from tests.e2e.machine import Machine, Running
 from tests.e2e.nvml import NvmlMachine
 
-COUNTING = f"{SCRIPTS}/counting.py"
 LIGHT = ("--priority=high", "--mem=12GiB", "--util=50", "--time=5s")
 
 
@@ -21,16 +20,6 @@ def started(machine: Machine, *options: str) -> tuple[Running, str]:
     machine.wait_until(lambda: training.says("trains as "), alive=[training])
     machine.wait_until(lambda: machine.job(1)["pausable"], alive=[training])
     return training, go
-
-
-def ends_as_if_alone(machine: Machine, training: Running, go: str) -> None:
-    """The digest is that of a training that nobody interrupts."""
-    machine.write_script("go", "")
-    assert training.end() == 0
-    (digest,) = (line for line in training.out if line.startswith("digest "))
-    alone = machine.start_program(sys.executable, COUNTING, go)
-    assert alone.end() == 0
-    assert digest in alone.out
 
 
 def test_a_light_task_runs_in_its_memory_and_it_goes_on_in_the_same_process(

@@ -1,10 +1,7 @@
 """A training that fills a device's time, not its memory, stands while a light task runs."""
 
-import sys
-
-from tests.e2e.machine import SCRIPTS, Machine
-
-COUNTING = f"{SCRIPTS}/counting.py"
+from tests.e2e.counting import COUNTING, ends_as_if_alone
+from tests.e2e.machine import Machine
 
 
 def test_a_light_task_runs_while_the_training_stands_where_it_is(machine: Machine) -> None:
@@ -28,9 +25,4 @@ def test_a_light_task_runs_while_the_training_stands_where_it_is(machine: Machin
     )
     assert machine.count(1, "durable") == 0
     assert training.says("job 1 paused for job 2 (echo)")
-    machine.write_script("go", "")
-    assert training.end() == 0
-    (digest,) = (line for line in training.out if line.startswith("digest "))
-    alone = machine.start_program(sys.executable, COUNTING, go)
-    assert alone.end() == 0
-    assert digest in alone.out
+    ends_as_if_alone(machine, training, go)

@@ -133,3 +133,21 @@ def mortal_process() -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
         assert process.stdin is not None
         process.stdin.close()
+
+
+@contextmanager
+def replaced_at(answer: type[m.Message], path: str, rest: str) -> Iterator[Coordinator]:
+    """A coordinator that dies at this answer; the next lets go on what says `rest` in Attach."""
+    with mortal_process() as first, Coordinator(path, first.pid) as double:
+
+        def die(_: m.Message) -> None:
+            double.pid = os.getpid()
+            first.kill()
+
+        def go_on(heard: m.Attach) -> m.Message | None:
+            request = getattr(heard, rest)
+            return m.GoOn(job=JOB, request=request) if request else None
+
+        double.on(answer, die)
+        double.on(m.Attach, go_on)
+        yield double

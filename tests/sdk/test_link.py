@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import zmq
-from tests.sdk.coordinator_double import JOB, Coordinator, mortal_process, wait_until
+from tests.sdk.coordinator_double import JOB, Coordinator, mortal_process, replaced_at, wait_until
 from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
@@ -185,20 +185,7 @@ def test_a_coordinator_that_returns_hears_of_the_rest(
     expected: str, under_gpurun: dict[str, str], links: list[Link]
 ) -> None:
     """Attach says which request the training rests for and where its checkpoint is."""
-    with (
-        mortal_process() as first,
-        Coordinator(under_gpurun["GPURUN_SOCKET"], first.pid) as double,
-    ):
-
-        def die(_: m.Durable) -> None:
-            double.pid = os.getpid()
-            first.kill()
-
-        def go_on(heard: m.Attach) -> m.Message | None:
-            return m.GoOn(job=JOB, request=heard.resting) if heard.resting else None
-
-        double.on(m.Durable, die)
-        double.on(m.Attach, go_on)
+    with replaced_at(m.Durable, under_gpurun["GPURUN_SOCKET"], "resting") as double:
         ask = pause_before(3, double, links)
         assert sdk.run(Tiny, {"before_step": ask}, steps=STEPS).digest == expected
         resting = double.of(m.Attach)[-1]

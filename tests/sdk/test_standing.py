@@ -1,7 +1,5 @@
 """Standing: at a safe point the training keeps all that it has and computes nothing."""
 
-import os
-
 import pytest
 from tests.sdk.asking import asks_before
 from tests.sdk.coordinator_double import (
@@ -10,6 +8,7 @@ from tests.sdk.coordinator_double import (
     TOKEN,
     Coordinator,
     mortal_process,
+    replaced_at,
 )
 from tests.sdk.trainings import Tiny
 
@@ -74,20 +73,7 @@ def test_a_coordinator_that_returns_is_told_that_it_stands(
     expected: str, under_gpurun: dict[str, str], links: list[Link]
 ) -> None:
     """And its word lets it go on."""
-    with (
-        mortal_process() as first,
-        Coordinator(under_gpurun["GPURUN_SOCKET"], first.pid) as double,
-    ):
-
-        def die(_: m.Standing) -> None:
-            double.pid = os.getpid()
-            first.kill()
-
-        def go_on(heard: m.Attach) -> m.Message | None:
-            return m.GoOn(job=JOB, request=heard.standing) if heard.standing else None
-
-        double.on(m.Standing, die)
-        double.on(m.Attach, go_on)
+    with replaced_at(m.Standing, under_gpurun["GPURUN_SOCKET"], "standing") as double:
         hook = asks_before(3, double, links, how="stand")
         assert sdk.run(Tiny, {"before_step": hook}, steps=STEPS).digest == expected
         assert double.of(m.Attach)[-1].standing == 4

@@ -95,14 +95,20 @@ def test_one_that_is_submitted_afterwards_is_not_held(world: World) -> None:
     assert world.state(submit(world)) is JobState.STARTING
 
 
-def test_the_kernels_word_of_an_end_lets_no_fourth_one_start(world: World) -> None:
-    """It comes before the launcher's, which alone knows the exit code."""
+def two_failed_and_one_untold(world: World) -> list[int]:
+    """A batch of which two have failed and the third has ended, says the kernel alone."""
     jobs = batch(world)
     for job in jobs[:2]:
         fail(world, job)
     world.spawn(jobs[2])
     world.end_of_process(jobs[2])
     world.gone.add(jobs[2])
+    return jobs
+
+
+def test_the_kernels_word_of_an_end_lets_no_fourth_one_start(world: World) -> None:
+    """It comes before the launcher's, which alone knows the exit code."""
+    jobs = two_failed_and_one_untold(world)
     world.sample()
     assert not world.job(jobs[2]).charged
     assert world.state(jobs[3]) is JobState.QUEUED
@@ -111,12 +117,7 @@ def test_the_kernels_word_of_an_end_lets_no_fourth_one_start(world: World) -> No
 
 
 def test_a_launcher_that_does_not_tell_holds_nobody_for_long(world: World) -> None:
-    jobs = batch(world)
-    for job in jobs[:2]:
-        fail(world, job)
-    world.spawn(jobs[2])
-    world.end_of_process(jobs[2])
-    world.gone.add(jobs[2])
+    jobs = two_failed_and_one_untold(world)
     world.advance(3.0)
     assert world.state(jobs[3]) is JobState.STARTING
 
