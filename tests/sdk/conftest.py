@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.sdk.coordinator_double import ATTEMPT, JOB, TOKEN, Coordinator, short_folder
 
-from gpurun.sdk import say
+from gpurun.sdk import device_memory, say
 from gpurun.sdk.link import Link
 
 
@@ -52,3 +52,17 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
 
     monkeypatch.setattr(Link, "open", remember_and_open)
     return opened
+
+
+@pytest.fixture
+def releases(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The CPU as the device, with an allocator that counts what it is told."""
+    told: list[int] = []
+    monkeypatch.setattr(device_memory, "KIND", "cpu")
+
+    def release() -> int:
+        told.append(1)
+        return 5
+
+    monkeypatch.setattr(device_memory, "release", release)
+    return told

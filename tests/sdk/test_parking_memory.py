@@ -15,18 +15,7 @@ from gpurun.sdk.state import attributes
 STEPS = 9
 
 
-@pytest.fixture(autouse=True)
-def releases(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The CPU as the device, with an allocator that counts what it is told."""
-    told: list[int] = []
-    monkeypatch.setattr(device_memory, "KIND", "cpu")
-
-    def release() -> int:
-        told.append(1)
-        return 5
-
-    monkeypatch.setattr(device_memory, "release", release)
-    return told
+pytestmark = pytest.mark.usefixtures("releases")
 
 
 class Tied(sdk.Trainable):
