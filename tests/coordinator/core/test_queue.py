@@ -251,3 +251,25 @@ def test_a_start_that_ends_a_window_makes_room_for_the_next_at_once() -> None:
             assert world.state(second) is JobState.QUEUED
             world.advance(1.0)
     assert (world.state(first), world.state(second)) == (JobState.STARTING, JobState.STARTING)
+
+
+def test_nobody_is_kept_from_a_device_that_is_too_small_for_who_is_ahead() -> None:
+    """It is the nearest to the need of that, and could never take it."""
+    world = World(24 * GIB, 16 * GIB)
+    world.start(20, 0.5)
+    assert world.state(world.submit(17, 0.5)) is JobState.QUEUED
+    assert world.state(world.submit(1, 0.1)) is JobState.STARTING
+
+
+def test_a_request_that_can_be_taken_back_counts_only_for_who_might_have_made_it() -> None:
+    """Another user's job of unknown length asks nobody, and rides on nobody's request."""
+    world = World(24 * GIB, 16 * GIB)
+    world.external["GPU-1"] = (8 * GIB, 0.0)
+    world.sample()
+    training = world.train(20, 0.5)
+    other = world.submit(12, 0.1, priority=20, uid=OTHER_USER)
+    own = world.submit(10, 0.1, priority=10)
+    order = world.job(training).pause
+    assert order is not None
+    assert order.waiters == (own,)
+    assert world.state(other) is world.state(own) is JobState.QUEUED

@@ -36,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     missing: float = 0.0
     """Bytes or share that must become free."""
     shortfall: float = 0.0
-    """The same as a share of the device, of its memory or its time; infinite where it is lost."""
+    """The same as a share of the device, of its memory or its time; infinite where none helps."""
 
     @property
     def fits(self) -> bool:
@@ -156,6 +156,8 @@ def _refusal(load: Load) -> _Obstacle | None:
 
 
 def _memory_obstacle(load: Load, need: int, basis: Basis) -> _Obstacle | None:
+    if need > load.total:  # it never fits, and must not keep others from here
+        return ReasonCode.WHOLE_DEVICE, float(need - load.total), inf
     if load.idle:
         missing = need - load.free
         return (_MEMORY, missing, missing / load.total) if missing > 0 else None

@@ -109,6 +109,18 @@ def unasked_for(job: Job, blocked: Job, settings: Settings, now: float) -> str:
     return unasked(job, settings, now) or _unbearable(job, blocked, settings, now)
 
 
+def leaves_for(job: Job, blocked: Job, settings: Settings, now: float) -> bool:
+    """Whether the blocked job may count on one that is leaving.
+
+    A request that can still be taken back counts for those who might have made it.
+    """
+    order = job.pause
+    if job.left is not None or order is None or order.stage is not Stage.ASKED or order.by_user:
+        return True
+    lower = job.spec.priority < blocked.spec.priority
+    return lower and not _unbearable(job, blocked, settings, now)
+
+
 def is_leaving(job: Job) -> bool:
     """Stepping aside already, or ended and not yet seen gone."""
     return job.state is JobState.PAUSING or job.left is not None

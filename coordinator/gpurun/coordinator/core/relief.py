@@ -12,7 +12,14 @@ from gpurun.coordinator.core.admission import Verdict, judge
 from gpurun.coordinator.core.forecast import wait_on
 from gpurun.coordinator.core.job import WAYS, Job, Way
 from gpurun.coordinator.core.ledger import Charge, Load
-from gpurun.coordinator.core.pausing import cost, is_leaving, kept_by, unasked_for, ways_left
+from gpurun.coordinator.core.pausing import (
+    cost,
+    is_leaving,
+    kept_by,
+    leaves_for,
+    unasked_for,
+    ways_left,
+)
 from gpurun.coordinator.core.settings import Settings
 
 
@@ -106,7 +113,8 @@ def _victims_on(
     blocked: Job, load: Load, here: list[Job], settings: Settings, now: float
 ) -> Victims | None:
     """Those on one device that must step aside, all in the way that costs least and is enough."""
-    leaving = [(job, _way_of(job)) for job in here if is_leaving(job)]
+    gone = [job for job in here if is_leaving(job) and leaves_for(job, blocked, settings, now)]
+    leaving = [(job, _way_of(job)) for job in gone]
     askable = [job for job in here if unasked_for(job, blocked, settings, now) == ""]
     if not askable:
         return _least(blocked, load, leaving, [], settings) if leaving else None

@@ -15,12 +15,12 @@ def schedule(state: State) -> None:
     state.pass_wanted = False
     if _waits_for_hellos(state):
         return
-    while _makes_room(_do_pass(state)):
+    while _do_pass(state):
         continue
 
 
-def _do_pass(state: State) -> Plan:
-    """Plan, carry it out, and tell who has started."""
+def _do_pass(state: State) -> bool:
+    """Plan, carry it out, and tell who waits; give whether another pass may find more."""
     plan = Plan(state)
     plan.make()
     state.reasons = {job.id: reason for job, reason in plan.blocked}
@@ -29,9 +29,9 @@ def _do_pass(state: State) -> Plan:
     for job in plan.returns:
         go_on(state, job)
     state.pass_wanted = False  # what else makes room comes with an event of its own
-    _settle_pauses(state, plan)
+    asked = _settle_pauses(state, plan)
     telling.tell(state, [job for job, _ in plan.blocked])
-    return plan
+    return asked or _makes_room(plan)
 
 
 def _makes_room(done: Plan) -> bool:
@@ -47,17 +47,23 @@ def _makes_room(done: Plan) -> bool:
     return shared or any(done.loads[device].is_held_by_window for device in on)
 
 
-def _settle_pauses(state: State, plan: Plan) -> None:
-    """Ask whom this pass wants; renew or withdraw what earlier passes asked."""
+def _settle_pauses(state: State, plan: Plan) -> bool:
+    """Ask whom this pass wants; renew or withdraw what earlier passes asked.
+
+    Give whether somebody was asked anew: who is ahead may count on that and claim other room.
+    """
+    asked = False
     for job in state.jobs.active():
         waiters = tuple(plan.wanted.get(job.id, ()))
         order = job.pause
         if waiters and job.state is JobState.RUNNING and job.left is None:
             orders.ask(state, job, plan.ways[job.id], waiters)
+            asked = True
         elif order is not None and waiters and job.parked and not is_leaving(job):
             orders.leave(state, job, order, waiters)
         elif order is not None and order.stage is Stage.ASKED:
             _keep_or_withdraw(state, job, order, waiters)
+    return asked
 
 
 def _keep_or_withdraw(state: State, job: Job, order: PauseOrder, waiters: tuple[int, ...]) -> None:
