@@ -258,7 +258,7 @@ def test_nobody_is_kept_from_a_device_that_is_too_small_for_who_is_ahead() -> No
     world = World(24 * GIB, 16 * GIB)
     world.start(20, 0.5)
     assert world.state(world.submit(17, 0.5)) is JobState.QUEUED
-    assert world.state(world.submit(1, 0.1)) is JobState.STARTING
+    assert world.state(world.submit(2, 0.1)) is JobState.STARTING
 
 
 def test_a_request_that_can_be_taken_back_counts_only_for_who_might_have_made_it() -> None:
@@ -269,6 +269,7 @@ def test_a_request_that_can_be_taken_back_counts_only_for_who_might_have_made_it
     training = world.train(20, 0.5)
     other = world.submit(12, 0.1, priority=20, uid=OTHER_USER)
     own = world.submit(10, 0.1, priority=10)
+    world.sample()
     order = world.job(training).pause
     assert order is not None
     assert order.waiters == (own,)
