@@ -261,16 +261,28 @@ def test_nobody_is_kept_from_a_device_that_is_too_small_for_who_is_ahead() -> No
     assert world.state(world.submit(2, 0.1)) is JobState.STARTING
 
 
-def test_a_request_that_can_be_taken_back_counts_only_for_who_might_have_made_it() -> None:
+def test_a_request_that_can_be_taken_back_counts_only_for_whom_the_job_would_bear() -> None:
     """Another user's job of unknown length asks nobody, and rides on nobody's request."""
     world = World(24 * GIB, 16 * GIB)
     world.external["GPU-1"] = (8 * GIB, 0.0)
     world.sample()
     training = world.train(20, 0.5)
     other = world.submit(12, 0.1, priority=20, uid=OTHER_USER)
-    own = world.submit(10, 0.1, priority=10)
+    own = world.submit(4, 0.1, priority=10)
     world.sample()
     order = world.job(training).pause
     assert order is not None
     assert order.waiters == (own,)
     assert world.state(other) is world.state(own) is JobState.QUEUED
+
+
+def test_a_pause_is_shared_with_who_is_not_worth_one_of_his_own() -> None:
+    """Such as beyond the daily budget: it costs the training nothing more."""
+    world = World(24 * GIB)
+    training = world.train(20, 0.5)
+    world.submit(8, 0.1, priority=20)
+    other = world.submit(8, 0.1, priority=30, uid=OTHER_USER, time=600.0)
+    world.sample()
+    order = world.job(training).pause
+    assert order is not None
+    assert other in order.waiters

@@ -109,16 +109,16 @@ def unasked_for(job: Job, blocked: Job, settings: Settings, now: float) -> str:
     return unasked(job, settings, now) or _unbearable(job, blocked, settings, now)
 
 
-def leaves_for(job: Job, blocked: Job, settings: Settings, now: float) -> bool:
+def leaves_for(job: Job, blocked: Job, settings: Settings) -> bool:
     """Whether the blocked job may count on one that is leaving.
 
-    A request that can still be taken back counts for those who might have made it.
+    A request that can still be taken back counts for those whom the job would bear; they share the
+    pause, and need not be worth one of their own.
     """
     order = job.pause
     if job.left is not None or order is None or order.stage is not Stage.ASKED or order.by_user:
         return True
-    lower = job.spec.priority < blocked.spec.priority
-    return lower and not _unbearable(job, blocked, settings, now)
+    return job.spec.priority < blocked.spec.priority and not _too_long(job, blocked, settings)
 
 
 def is_leaving(job: Job) -> bool:
@@ -147,14 +147,24 @@ def away_for_others(job: Job, now: float) -> float:
 
 
 def _unbearable(job: Job, blocked: Job, settings: Settings, now: float) -> str:
+    """Why the pause would be too long for the job, or too much of the day."""
+    if why := _too_long(job, blocked, settings):
+        return why
+    time = expected_time(blocked)
+    if time is None or job.uid == blocked.uid:
+        return ""
+    return _beyond_budget(job, time, settings, now)
+
+
+def _too_long(job: Job, blocked: Job, settings: Settings) -> str:
     """Short work may be waited for; of unknown length only between jobs of one user."""
     time = expected_time(blocked)
     if time is None:
         return "" if job.uid == blocked.uid else "nobody told how long it would be (--time)"
-    if time > settings.pause.max_paused:
-        longest = format_duration(settings.pause.max_paused)
-        return f"it would stand aside for longer than {longest}, which is [pause] max_paused"
-    return "" if job.uid == blocked.uid else _beyond_budget(job, time, settings, now)
+    if time <= settings.pause.max_paused:
+        return ""
+    longest = format_duration(settings.pause.max_paused)
+    return f"it would stand aside for longer than {longest}, which is [pause] max_paused"
 
 
 def _beyond_budget(job: Job, time: float, settings: Settings, now: float) -> str:

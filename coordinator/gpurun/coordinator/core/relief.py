@@ -113,7 +113,7 @@ def _victims_on(
     blocked: Job, load: Load, here: list[Job], settings: Settings, now: float
 ) -> Victims | None:
     """Those on one device that must step aside, all in the way that costs least and is enough."""
-    gone = [job for job in here if is_leaving(job) and leaves_for(job, blocked, settings, now)]
+    gone = [job for job in here if is_leaving(job) and leaves_for(job, blocked, settings)]
     leaving = [(job, _way_of(job)) for job in gone]
     askable = [job for job in here if unasked_for(job, blocked, settings, now) == ""]
     if not askable:

@@ -11,16 +11,24 @@ from gpurun.protocol.job import JobState
 
 
 def schedule(state: State) -> None:
-    """Do one pass; and another where this one has made room, which no pass can see beforehand."""
+    """Do one pass; and another where this one has made room, which no pass can see beforehand.
+
+    Whoever is asked to step aside may be counted on by others, who then claim less elsewhere. That
+    is worth a pass once for each who is asked, so that there is an end to it.
+    """
     state.pass_wanted = False
     if _waits_for_hellos(state):
         return
-    while _do_pass(state):
-        continue
+    asked: set[int] = set()
+    while True:
+        before = len(asked)
+        plan = _do_pass(state, asked)
+        if len(asked) == before and not _makes_room(plan):
+            return
 
 
-def _do_pass(state: State) -> bool:
-    """Plan, carry it out, and tell who waits; give whether another pass may find more."""
+def _do_pass(state: State, asked: set[int]) -> Plan:
+    """Plan, carry it out, and tell who waits; note who is asked to step aside."""
     plan = Plan(state)
     plan.make()
     state.reasons = {job.id: reason for job, reason in plan.blocked}
@@ -29,9 +37,9 @@ def _do_pass(state: State) -> bool:
     for job in plan.returns:
         go_on(state, job)
     state.pass_wanted = False  # what else makes room comes with an event of its own
-    asked = _settle_pauses(state, plan)
+    asked |= _settle_pauses(state, plan)
     telling.tell(state, [job for job, _ in plan.blocked])
-    return asked or _makes_room(plan)
+    return plan
 
 
 def _makes_room(done: Plan) -> bool:
@@ -47,18 +55,18 @@ def _makes_room(done: Plan) -> bool:
     return shared or any(done.loads[device].is_held_by_window for device in on)
 
 
-def _settle_pauses(state: State, plan: Plan) -> bool:
+def _settle_pauses(state: State, plan: Plan) -> set[int]:
     """Ask whom this pass wants; renew or withdraw what earlier passes asked.
 
-    Give whether somebody was asked anew: who is ahead may count on that and claim other room.
+    Give those who were asked anew.
     """
-    asked = False
+    asked = set()
     for job in state.jobs.active():
         waiters = tuple(plan.wanted.get(job.id, ()))
         order = job.pause
         if waiters and job.state is JobState.RUNNING and job.left is None:
             orders.ask(state, job, plan.ways[job.id], waiters)
-            asked = True
+            asked.add(job.id)
         elif order is not None and waiters and job.parked and not is_leaving(job):
             orders.leave(state, job, order, waiters)
         elif order is not None and order.stage is Stage.ASKED:
