@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gpurun import sdk
-from gpurun.sdk import state
+from gpurun.sdk import nodes
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import TAG, Encoder
 from gpurun.sdk.errors import UnsavedError
@@ -56,8 +56,8 @@ def test_the_one_word_that_marks_a_node_is_refused_as_a_key() -> None:
 def through_a_file(value: Any, path: str) -> Any:
     """Encode, write, read with weights_only, decode."""
     node = Encoder(lambda _path, _value: False).encode(value, "it")
-    state.write_nodes({"it": node}, path)
-    return decode(state.read_nodes(path)["it"])
+    nodes.write_nodes({"it": node}, path)
+    return decode(nodes.read_nodes(path)["it"])
 
 
 @settings(max_examples=60, deadline=None)

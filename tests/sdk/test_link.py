@@ -17,7 +17,7 @@ from gpurun.protocol.codec import encode
 from gpurun.protocol.version import PROTOCOL, disagreement
 from gpurun.sdk import connection, resting
 from gpurun.sdk import link as link_module
-from gpurun.sdk.job import attempt
+from gpurun.sdk.attempt import attempt
 from gpurun.sdk.link import Link
 
 STEPS = 6

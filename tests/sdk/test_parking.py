@@ -13,11 +13,12 @@ import pytest
 import torch
 from tests.sdk.asking import asks_before
 from tests.sdk.coordinator_double import JOB, Coordinator, mortal_process, replaced_at, wait_until
+from tests.sdk.saved import load
 from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import checkpoint, device_memory, park, resting, snapshot
+from gpurun.sdk import checkpoint, device_memory, park, resting
 from gpurun.sdk.errors import NoRoomError
 from gpurun.sdk.link import Link
 from gpurun.sdk.parking import Parking
@@ -67,7 +68,7 @@ def test_the_checkpoint_is_that_of_the_moment(
     durable = coordinator.wait_for(m.Durable)
     again = Tiny()
     again.setup({})
-    assert snapshot.load(again, durable.checkpoint) == durable.step == 4
+    assert load(again, durable.checkpoint) == durable.step == 4
     for _ in range(durable.step, STEPS):
         again.step()
     assert sdk.digest(again) == expected
@@ -364,7 +365,7 @@ def test_a_script_that_writes_its_own_files_does_so_first(
     kinds = [type(message) for message in coordinator.heard]
     assert kinds.index(m.Durable) < kinds.index(m.Released)
     durable = coordinator.of(m.Durable)[0]
-    weights = torch.load(f"{durable.checkpoint}/trainable/own.pt", weights_only=True)
+    weights = torch.load(f"{durable.checkpoint}/state/own.pt", weights_only=True)
     assert all(len(tensor.untyped_storage()) for tensor in weights.values())
 
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 from tests.sdk.coordinator_double import Coordinator
+from tests.sdk.saved import load, save
 from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import snapshot, state
+from gpurun.sdk import state
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STEPS = 1500
@@ -62,9 +63,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_is_named(
     trainable = Tiny()
     trainable.setup({})
     state.remember(trainable)
-    older, newest = (snapshot.save(trainable, folder, step).path for step in (4, 8))
+    older, newest = (save(trainable, folder, step).path for step in (4, 8))
     os.truncate(f"{newest}/run.pt", 10)
-    assert snapshot.load(trainable, newest) == 4
+    assert load(trainable, newest) == 4
     assert capsys.readouterr().err == f"gpurun: {newest} is damaged; going on from {older}\n"
 
 

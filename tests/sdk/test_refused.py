@@ -8,11 +8,12 @@ import pytest
 import torch
 from tests.sdk.asking import asks_before, go_on_when_durable
 from tests.sdk.coordinator_double import Coordinator
+from tests.sdk.saved import save
 from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import checkpoint, snapshot, state
+from gpurun.sdk import checkpoint, state
 from gpurun.sdk.errors import UnsavedError
 from gpurun.sdk.link import Link
 
@@ -155,7 +156,7 @@ def test_a_ring_of_lists_is_named(folder: str) -> None:
     del trainable.tree
     state.remember(trainable)
     with pytest.raises(UnsavedError, match=r"ring\[1\] is a list that contains itself"):
-        snapshot.save(trainable, folder, 1)
+        save(trainable, folder, 1)
 
 
 def test_attributes_that_cannot_be_read_only_forbid_the_pause(

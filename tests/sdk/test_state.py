@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.sdk.saved import load, save
 from torch import nn
 
 from gpurun import sdk
-from gpurun.sdk import snapshot, state
+from gpurun.sdk import state
 from gpurun.sdk.errors import UnsavedError
 
 
@@ -86,11 +87,11 @@ def test_every_kind_of_attribute_comes_back(folder: str) -> None:
     """The digest is the same, aliases hold, and what was deleted or made since is too."""
     trained = made(Everything)
     trained.change()
-    written = snapshot.save(trained, folder, 1)
+    written = save(trained, folder, 1)
     expected = sdk.digest(trained)
     fresh = made(Everything)
     assert sdk.digest(fresh) != expected
-    assert snapshot.load(fresh, written.path) == 1
+    assert load(fresh, written.path) == 1
     assert sdk.digest(fresh) == expected
     assert fresh.model.second.weight is fresh.model.first.weight is fresh.weight
     assert fresh.optimizer.param_groups[0]["params"][0] is fresh.weight
@@ -157,10 +158,10 @@ def test_what_could_not_be_loaded_is_named_when_saving(
 ) -> None:
     """Better a pause refused than a resume that fails."""
     trainable = made(kind)
-    snapshot.save(trainable, folder, 0)
+    save(trainable, folder, 0)
     trainable.change()
     with pytest.raises(UnsavedError, match=named):
-        snapshot.save(trainable, folder, 1)
+        save(trainable, folder, 1)
 
 
 class Own(sdk.Trainable):
@@ -184,11 +185,11 @@ def test_a_returned_dict_comes_back_and_random_states_come_last(folder: str) -> 
     """Ray's meaning: load_checkpoint receives what save_checkpoint returned."""
     own = made(Own)
     own.number = 5
-    written = snapshot.save(own, folder, 1)
+    written = save(own, folder, 1)
     expected = torch.rand(1)
     fresh = made(Own)
-    snapshot.load(fresh, written.path)
+    load(fresh, written.path)
     assert fresh.number == 5
     assert torch.equal(torch.rand(1), expected)
-    with open(f"{written.path}/trainable/own.txt", encoding="utf-8") as file:
+    with open(f"{written.path}/state/own.txt", encoding="utf-8") as file:
         assert file.read() == "5"

@@ -3,7 +3,7 @@
     ROOT/000007-step-120/       numbered in the order of writing
         manifest.json           format, step, and each file's size and SHA-256
         run.pt                  step and random states
-        trainable/              what save_checkpoint wrote
+        state/                  what the training itself has written
 
 A folder is filled under another name, each file and folder is flushed to disk, and the rename
 makes it appear: what has its final name was complete. Sources: rename(2), fsync(2).

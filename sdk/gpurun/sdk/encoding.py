@@ -71,7 +71,7 @@ class Encoder:
     def __init__(
         self,
         unchanged: Callable[[str, object], bool],
-        copied: Callable[[torch.Tensor], torch.Tensor] = tensors.on_host,
+        copied: tensors.Copied = tensors.on_host,
     ) -> None:
         self._unchanged = unchanged
         self._copied = copied

@@ -8,12 +8,12 @@ import os
 import sys
 
 
-def identity(kind: type, run: int) -> dict[str, object]:
-    """What is the same when the same command is run again; `run` counts the calls of sdk.run."""
+def identity(kind: str, run: int) -> dict[str, object]:
+    """What is the same when the same command is run again; `run` counts its trainings from 0."""
     return {
         "program": _program(),
         "arguments": sys.argv[1:],
-        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "kind": kind,
         "run": run,
         "rank": os.environ.get("RANK", ""),
     }

@@ -17,8 +17,8 @@ import zmq
 
 from gpurun.protocol import messages as m
 from gpurun.protocol.version import PROTOCOL
+from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.connection import PATIENCE_MAX, PATIENCE_MIN, Connection
-from gpurun.sdk.job import Attempt
 from gpurun.sdk.say import say
 
 FAREWELL = 1.0

@@ -5,7 +5,7 @@ import sys
 
 from gpurun.protocol import messages as m
 from gpurun.protocol.quantity import parse_size
-from gpurun.sdk.job import Attempt
+from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.link import Link
 
 # torch.OutOfMemoryError: "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …"

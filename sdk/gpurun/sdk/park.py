@@ -17,20 +17,17 @@ from gpurun.sdk.parking import Parking
 from gpurun.sdk.resting import Answer, one_line, or_refused, rest
 from gpurun.sdk.say import say
 from gpurun.sdk.session import Session
-from gpurun.sdk.state import attributes
-from gpurun.sdk.trainable import Trainable
 
 RETRY = 1.0
 """Seconds after which a parked training tries again to take its memory back."""
 
 
-def park(link: Link, trainable: Trainable, session: Session, answer: Answer, step: int) -> None:
+def park(link: Link, session: Session, answer: Answer, step: int) -> None:
     """Answer a request to park; return when the training is to go on."""
     session.saver.wait()
     link.saved = ""
-    by_itself = snapshot.saves_itself(trainable)
-    if by_itself:
-        durable = save(link, trainable, session, answer, step)
+    if session.subject.saves_itself:
+        durable = save(link, session, answer, step)
         if durable is None:
             return
         _say_durable(link, durable)
@@ -38,7 +35,7 @@ def park(link: Link, trainable: Trainable, session: Session, answer: Answer, ste
         link.send(m.Capturing(**answer))
     parking = Parking()
     try:
-        if _wait_parked(link, trainable, session, answer, step, parking, by_itself=by_itself):
+        if _wait_parked(link, session, answer, step, parking):
             _take_back(parking)
             link.send(m.Resumed(**link.fields(), step=step))
     except BaseException:
@@ -46,23 +43,16 @@ def park(link: Link, trainable: Trainable, session: Session, answer: Answer, ste
         raise
 
 
-def _wait_parked(
-    link: Link,
-    trainable: Trainable,
-    session: Session,
-    answer: Answer,
-    step: int,
-    parking: Parking,
-    *,
-    by_itself: bool,
-) -> bool:
+def _wait_parked(link: Link, session: Session, answer: Answer, step: int, parking: Parking) -> bool:
     """Give the memory back and wait; False where that could not be done."""
 
     def move() -> tuple[Callable[[], Written] | None, int]:
-        root, run = session.checkpoints, session.run
+        subject, root, moment = session.subject, session.checkpoints, session.moment(step)
         with rng.kept():
-            write = None if by_itself else snapshot.capture(trainable, root, step, run, parking)
-            return write, parking.empty(attributes(trainable))
+            write = None
+            if not subject.saves_itself:
+                write = snapshot.capture(subject, root, moment, parking.host)
+            return write, parking.empty(subject.held())
 
     moved = or_refused(link, answer, move)
     if moved is None:

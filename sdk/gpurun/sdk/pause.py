@@ -12,13 +12,11 @@ import time
 from gpurun.protocol import messages as m
 from gpurun.sdk.durable import save
 from gpurun.sdk.link import Link
-from gpurun.sdk.park import park
 from gpurun.sdk.resting import Answer, rest
 from gpurun.sdk.session import Session
-from gpurun.sdk.trainable import Trainable
 
 
-def step_aside(link: Link, trainable: Trainable, session: Session, step: int) -> None:
+def step_aside(link: Link, session: Session, step: int) -> None:
     """Answer the request that the link holds; return when the training is to go on."""
     request = link.take()
     if request is None:
@@ -30,13 +28,15 @@ def step_aside(link: Link, trainable: Trainable, session: Session, step: int) ->
         rest(link, m.Standing(**answer, step=step))
         link.send(m.Resumed(**link.fields(), step=step))
     elif request.how == "park":
-        park(link, trainable, session, answer, step)
+        from gpurun.sdk.park import park
+
+        park(link, session, answer, step)
     else:
-        _exit(link, trainable, session, answer, step)
+        _exit(link, session, answer, step)
 
 
-def _exit(link: Link, trainable: Trainable, session: Session, answer: Answer, step: int) -> None:
+def _exit(link: Link, session: Session, answer: Answer, step: int) -> None:
     """The training's part of it: whoever ends the tree does the rest."""
-    durable = save(link, trainable, session, answer, step)
+    durable = save(link, session, answer, step)
     if durable is not None:
         rest(link, durable)

@@ -4,15 +4,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from gpurun.sdk import cycle
-from gpurun.sdk.data import Batches
+from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.errors import CheckpointError
-from gpurun.sdk.job import Attempt
 from gpurun.sdk.saver import Saver
 from gpurun.sdk.say import say
-from gpurun.sdk.trainable import Trainable
+from gpurun.sdk.snapshot import Moment, load
+from gpurun.sdk.subject import Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,44 +24,69 @@ FAILED = 125
 _runs: Counter[Attempt] = Counter()
 
 
-class Session(NamedTuple):
-    """One call of sdk.run in one attempt."""
+class Session:
+    """One training in one attempt."""
 
-    checkpoints: str
-    """The folder of the job's checkpoints."""
-    run: int
-    """Which call it is in the script, from 0: a checkpoint belongs to one of them."""
-    step: int
-    """Where it goes on; 0 for a start."""
-    link: "Link | None"
-    """None where there can be none: then it merely cannot be paused."""
-    saver: Saver
+    def __init__(
+        self, subject: Subject, checkpoints: str, run: int, step: int, link: "Link | None"
+    ) -> None:
+        self.subject = subject
+        self.checkpoints = checkpoints
+        """The folder of the job's checkpoints."""
+        self.run = run
+        """Which training of its script it is, from 0: a checkpoint belongs to one of them."""
+        self.step = step
+        """Where it goes on; 0 for a start."""
+        self.link = link
+        """None where there can be none: then it merely cannot be paused."""
+        self.saver = Saver()
+
+    def asked(self) -> bool:
+        """Whether there is something to do at this safe point; read at each, without a lock."""
+        return self.link is not None and self.link.request is not None
+
+    def step_aside(self, step: int) -> None:
+        """Answer what is asked, so many steps being done; return when the training is to go on."""
+        from gpurun.sdk.pause import step_aside
+
+        if self.link is not None:
+            step_aside(self.link, self, step)
+
+    def moment(self, step: int) -> Moment:
+        """Where it is when so many steps are done."""
+        return Moment(step, self.run)
+
+    def tell_of(self, error: Exception) -> None:
+        """Tell the coordinator where the training ends for lack of device memory."""
+        if self.link is not None:
+            from gpurun.sdk.oom import tell_of_oom
+
+            tell_of_oom(self.link, error)
 
 
 @contextmanager
-def opened(trainable: Trainable, attempt: Attempt) -> Iterator[Session]:
+def opened(subject: Subject, attempt: Attempt) -> Iterator[Session]:
     """Load what is to be gone on from, and open the link for as long as the training lasts."""
     run = _runs[attempt]
     _runs[attempt] += 1
-    pausable = _ways_to_pause(trainable)
-    loaded = _load(trainable, attempt.resume, run) if attempt.resume else None
+    pausable = _ways_to_pause(subject)
+    loaded = _load(subject, attempt.resume, run) if attempt.resume else None
     # Also where the checkpoint is another's, the first training ends the job's resuming.
     resumed = 0 if loaded is None and attempt.resume and run == 0 else loaded
-    link, saver = _link(attempt, pausable, resumed), Saver()
+    link = _link(attempt, pausable, resumed)
+    session = Session(subject, attempt.checkpoints, run, loaded or 0, link)
     try:
         with cycle.heard_by(lambda: _tell_cycle(link)):
-            yield Session(attempt.checkpoints, run, loaded or 0, link, saver)
+            yield session
     finally:
-        saver.wait()
+        session.saver.wait()
         if link is not None:
             link.close()
 
 
-def _ways_to_pause(trainable: Trainable) -> tuple[str, ...]:
+def _ways_to_pause(subject: Subject) -> tuple[str, ...]:
     try:
-        obstacle = _obstacle(trainable)
-    except ImportError as error:
-        obstacle = f"a checkpoint needs PyTorch and NumPy ({error})"
+        obstacle = subject.obstacle()
     except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
         obstacle = f"its attributes cannot be read ({type(error).__name__}: {error})"
     if obstacle:
@@ -71,23 +95,9 @@ def _ways_to_pause(trainable: Trainable) -> tuple[str, ...]:
     return ("stand", "park", "exit")
 
 
-def _obstacle(trainable: Trainable) -> str:
-    """What stands in the way of a checkpoint; empty when nothing is known to."""
-    from gpurun.sdk import state
-    from gpurun.sdk.encoding import leaves_of
-
-    state.remember(trainable)
-    for path, value in leaves_of(state.attributes(trainable)):
-        if isinstance(value, Batches) and not value.pausable:
-            return f"the data of {path} cannot return to its place"
-    return ""
-
-
-def _load(trainable: Trainable, path: str, run: int) -> int | None:
-    from gpurun.sdk import snapshot
-
+def _load(subject: Subject, path: str, run: int) -> int | None:
     try:
-        step = snapshot.load(trainable, path, run)
+        step = load(subject, path, run)
     except CheckpointError as error:
         print(f"gpurun: error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(FAILED) from error

@@ -1,90 +1,81 @@
-"""The whole of a training at a step boundary: its attributes, its step, its random states."""
+"""The whole of a training at a step boundary: its state, its step, its random states."""
 
 import os
-import sys
 from collections.abc import Callable
-from typing import Any
-
-import torch
+from typing import Any, NamedTuple
 
 from gpurun.sdk import checkpoint, rng, tensors
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder
 from gpurun.sdk.identity import identity
-from gpurun.sdk.parking import Parking
-from gpurun.sdk.state import FILE, encoded, encoder_for, read_nodes, write_nodes
-from gpurun.sdk.trainable import Trainable
+from gpurun.sdk.nodes import read_nodes, write_nodes
+from gpurun.sdk.say import say
+from gpurun.sdk.subject import FILE, Subject
+from gpurun.sdk.tensors import Copied
 
 _RUN = "run.pt"
-_TRAINABLE = "trainable"
+_STATE = "state"
 
 
-def save(trainable: Trainable, root: str, step: int, run: int = 0) -> checkpoint.Written:
-    """Make a durable checkpoint under `root`; the random states are as before, whoever saves.
+class Moment(NamedTuple):
+    """Where in its script a training is."""
 
-    `run` counts the calls of sdk.run in the script.
-    """
+    step: int
+    run: int = 0
+    """Which training of its script it is, from 0."""
+
+
+def save(subject: Subject, root: str, moment: Moment) -> checkpoint.Written:
+    """Make a durable checkpoint under `root`; the random states are as before, whoever saves."""
     with rng.kept() as states:
 
         def fill(folder: str) -> None:
-            os.mkdir(f"{folder}/{_TRAINABLE}", mode=0o700)
-            returned = trainable.save_checkpoint(f"{folder}/{_TRAINABLE}")
-            values = _values(trainable, step, run, states, returned)
-            write_nodes(_encoder(tensors.on_host).encode(values, "it"), f"{folder}/{_RUN}")
+            os.mkdir(f"{folder}/{_STATE}", mode=0o700)
+            returned = subject.save(f"{folder}/{_STATE}")
+            _write_values(subject, moment, states, returned, folder)
 
-        return checkpoint.write(root, step, fill)
-
-
-def saves_itself(trainable: Trainable) -> bool:
-    """Whether its script has a save_checkpoint of its own, which reads the device."""
-    return type(trainable).save_checkpoint is not Trainable.save_checkpoint
+        return checkpoint.write(root, moment.step, fill)
 
 
 def capture(
-    trainable: Trainable, root: str, step: int, run: int, parking: Parking
+    subject: Subject, root: str, moment: Moment, copied: Copied
 ) -> Callable[[], checkpoint.Written]:
     """Copy the whole of it to host memory; what is returned writes that, at any later time."""
-    encoder = encoder_for(trainable, parking.host)
     with rng.kept() as states:
-        nodes = encoded(trainable, encoder)
-        values = _values(trainable, step, run, states, None)
-        rest = _encoder(parking.host).encode(values, "it")
+        encoder = subject.encoder(copied)
+        nodes = subject.encoded(encoder)
 
     def fill(folder: str) -> None:
         checkpoint.require_room(folder, encoder.size)
-        os.mkdir(f"{folder}/{_TRAINABLE}", mode=0o700)
-        write_nodes(nodes, f"{folder}/{_TRAINABLE}/{FILE}")
-        write_nodes(rest, f"{folder}/{_RUN}")
+        os.mkdir(f"{folder}/{_STATE}", mode=0o700)
+        write_nodes(nodes, f"{folder}/{_STATE}/{FILE}")
+        _write_values(subject, moment, states, None, folder)
 
-    return lambda: checkpoint.write(root, step, fill)
-
-
-def _values(
-    trainable: Trainable, step: int, run: int, states: dict[str, Any], returned: object
-) -> dict[str, Any]:
-    """All that is saved beside the attributes."""
-    mine = identity(type(trainable), run)
-    return {"identity": mine, "step": step, "rng": states, "returned": returned}
+    return lambda: checkpoint.write(root, moment.step, fill)
 
 
-def _encoder(copied: Callable[[torch.Tensor], torch.Tensor]) -> Encoder:
-    return Encoder(lambda _path, _value: False, copied)
+def _write_values(
+    subject: Subject, moment: Moment, states: dict[str, Any], returned: object, folder: str
+) -> None:
+    """All that is saved beside the state."""
+    mine = identity(subject.kind, moment.run)
+    values = {"identity": mine, "step": moment.step, "rng": states, "returned": returned}
+    encoder = Encoder(lambda _path, _value: False, tensors.on_host)
+    write_nodes(encoder.encode(values, "it"), f"{folder}/{_RUN}")
 
 
-def load(trainable: Trainable, path: str, run: int = 0) -> int | None:
-    """Put a trainable that was set up back to its checkpoint, and return its step.
+def load(subject: Subject, path: str, run: int = 0) -> int | None:
+    """Put a training that was set up back to its checkpoint, and return its step.
 
     Falls back to the newest complete one where that one is damaged. Returns None, and changes
-    nothing, when the checkpoint is that of another training of the job: one that comes before
-    it has ended, and is done again; one that comes after it has not begun.
+    nothing, when the checkpoint is that of another training of the job.
     """
     found = checkpoint.newest_complete(path)
     if os.path.basename(found) != os.path.basename(path.rstrip("/")):
-        print(f"gpurun: {path} is damaged; going on from {found}", file=sys.stderr, flush=True)
+        say(f"{path} is damaged; going on from {found}")
     values: dict[str, Any] = decode(read_nodes(f"{found}/{_RUN}"))
-    if values["identity"] != identity(type(trainable), run):
+    if values["identity"] != identity(subject.kind, run):
         return None
-    returned = values["returned"]
-    trainable.load_checkpoint(f"{found}/{_TRAINABLE}" if returned is None else returned)
+    subject.load(f"{found}/{_STATE}", values["returned"])
     rng.restore(values["rng"])  # last: whatever loading has drawn does not count
     return int(values["step"])

@@ -1,19 +1,15 @@
 """A trainable's attributes in one file, and back into a trainable that `setup` has made."""
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from gpurun.sdk.baseline import Baseline
-from gpurun.sdk.checkpoint import require_room
+from gpurun.sdk.data import Batches
 from gpurun.sdk.decoding import decode
-from gpurun.sdk.encoding import Encoder, Node
-from gpurun.sdk.errors import CheckpointError
-from gpurun.sdk.tensors import on_host
+from gpurun.sdk.encoding import Encoder, Node, leaves_of
+from gpurun.sdk.subject import Subject
+from gpurun.sdk.tensors import Copied
 from gpurun.sdk.trainable import Trainable
 
-FILE = "state.pt"
 _BASELINE = "_gpurun_baseline"
 
 
@@ -28,48 +24,55 @@ def remember(trainable: Trainable) -> None:
     vars(trainable)[_BASELINE] = Baseline(attributes(trainable))
 
 
-def save(trainable: Trainable, folder: str) -> None:
-    """Write the attributes into the folder; raise CheckpointError where one would be lost."""
-    encoder = encoder_for(trainable)
-    nodes = encoded(trainable, encoder)
-    require_room(folder, encoder.size)
-    write_nodes(nodes, f"{folder}/{FILE}")
+class Attributes(Subject):
+    """A Trainable, by its attributes."""
 
+    def __init__(self, trainable: Trainable) -> None:
+        self._trainable = trainable
+        kind = type(trainable)
+        self.kind = f"{kind.__module__}.{kind.__qualname__}"
+        self.saves_itself = kind.save_checkpoint is not Trainable.save_checkpoint
 
-def encoder_for(
-    trainable: Trainable, copied: Callable[[torch.Tensor], torch.Tensor] = on_host
-) -> Encoder:
-    """What encodes its attributes; `copied` brings tensors to host memory."""
-    return Encoder(vars(trainable).get(_BASELINE) or Baseline({}), copied)
+    def held(self) -> dict[str, Any]:
+        """Its attributes."""
+        return attributes(self._trainable)
 
+    def obstacle(self) -> str:
+        """Note how setup left it, and look for data without a way back to its place."""
+        remember(self._trainable)
+        for path, value in leaves_of(self.held()):
+            if isinstance(value, Batches) and not value.pausable:
+                return f"the data of {path} cannot return to its place"
+        return ""
 
-def encoded(trainable: Trainable, encoder: Encoder) -> dict[str, Node]:
-    """Its attributes as nodes; raise CheckpointError where one would be lost."""
-    return {name: encoder.encode(value, name) for name, value in attributes(trainable).items()}
+    def encoder(self, copied: Copied) -> Encoder:
+        """With the marks that setup has left."""
+        return Encoder(vars(self._trainable).get(_BASELINE) or Baseline({}), copied)
 
+    def encoded(self, encoder: Encoder) -> dict[str, Node]:
+        """A node for each attribute."""
+        return {name: encoder.encode(value, name) for name, value in self.held().items()}
 
-def load(trainable: Trainable, folder: str) -> None:
-    """Give each attribute its saved value, in place where it can be."""
-    nodes = read_nodes(f"{folder}/{FILE}")
-    present = attributes(trainable)
-    for name in present.keys() - nodes.keys():
-        delattr(trainable, name)
-    for name, node in nodes.items():
-        setattr(trainable, name, decode(node, present.get(name)))
+    def put_back(self, nodes: dict[str, Node]) -> None:
+        """Give each attribute its saved value; what was not there is taken away."""
+        present = self.held()
+        for name in present.keys() - nodes.keys():
+            delattr(self._trainable, name)
+        for name, node in nodes.items():
+            setattr(self._trainable, name, decode(node, present.get(name)))
 
+    def save(self, folder: str) -> object:
+        """As its script wants it, which may call `save_attributes`."""
+        return self._trainable.save_checkpoint(folder)
 
-def write_nodes(nodes: dict[str, Node], path: str) -> None:
-    """Write what an Encoder has made; raise CheckpointError when the disk takes no more."""
-    with open(path, "wb") as file:
-        try:
-            torch.save(nodes, file)
-        except (OSError, RuntimeError) as error:  # torch hides an OSError behind its own
-            raise CheckpointError(
-                f"{path} could not be written ({error}); is the disk full, or a quota reached?"
-            ) from error
+    def load(self, folder: str, returned: object) -> None:
+        """As its script wants it."""
+        self._trainable.load_checkpoint(folder if returned is None else returned)
 
+    def save_attributes(self, folder: str) -> None:
+        """Write the attributes into the folder; raise UnsavedError where one would be lost."""
+        super().save(folder)
 
-def read_nodes(path: str) -> dict[str, Node]:
-    """Read them into host memory; nothing in the file can run code."""
-    nodes: dict[str, Node] = torch.load(path, map_location="cpu", weights_only=True)
-    return nodes
+    def load_attributes(self, folder: str) -> None:
+        """Give each attribute its saved value."""
+        super().load(folder, None)

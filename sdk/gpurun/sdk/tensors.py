@@ -8,13 +8,13 @@ import torch
 
 from gpurun.sdk.errors import UnsavedError
 
+Copied = Callable[[torch.Tensor], torch.Tensor]
+"""Brings a tensor to host memory."""
 Memo = dict[tuple[object, ...], tuple[torch.Tensor, torch.Tensor]]
 """Copies by place; the original is held too, so that its place cannot be given to another."""
 
 
-def encode_tensor(
-    tensor: torch.Tensor, path: str, memo: Memo, copied: Callable[[torch.Tensor], torch.Tensor]
-) -> dict[str, Any]:
+def encode_tensor(tensor: torch.Tensor, path: str, memo: Memo, copied: Copied) -> dict[str, Any]:
     """The fields of a tensor; two names for the same memory get one copy, as `copied` makes it."""
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise UnsavedError(path, tensor, "whose kind of tensor is not supported")

@@ -32,16 +32,16 @@ class Trainable:
         An own version may call this one, write files of its own there, or return a dict of
         plain values and tensors, which `load_checkpoint` then receives.
         """
-        from gpurun.sdk.state import save
+        from gpurun.sdk.state import Attributes
 
-        save(self, checkpoint_dir)
+        Attributes(self).save_attributes(checkpoint_dir)
         return None
 
     def load_checkpoint(self, checkpoint: Any, /) -> None:
         """Put back what `save_checkpoint` saved: its folder, or the dict that it returned."""
-        from gpurun.sdk.state import load
+        from gpurun.sdk.state import Attributes
 
-        load(self, checkpoint)
+        Attributes(self).load_attributes(checkpoint)
 
     def cleanup(self) -> None:
         """Let go of what `setup` took; runs once at the end, also after an error."""

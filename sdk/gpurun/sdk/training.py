@@ -2,13 +2,14 @@
 
 from typing import Any, Generic, TypeVar
 
-from gpurun.sdk import job, limit
+from gpurun.sdk import attempt as attempts
+from gpurun.sdk import limit
 from gpurun.sdk.trainable import Trainable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpurun.sdk.link import Link
-    from gpurun.sdk.session import Session
+    from gpurun.sdk.attempt import Attempt
+    from gpurun.sdk.subject import Subject
 
 
 T = TypeVar("T", bound=Trainable)
@@ -39,7 +40,7 @@ def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps
     After a pause the same call goes on from the checkpoint, and its result is the same, bit for
     bit, as that of a training which was never interrupted (deterministic kernels provided).
     """
-    attempt = job.attempt()
+    attempt = attempts.attempt()
     if attempt is not None and attempt.limit:
         limit.hold_to(attempt.limit)
     trainable = trainable_class()
@@ -52,9 +53,7 @@ def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps
         trainable.cleanup()
 
 
-def _set_up(
-    trainable: Trainable, config: dict[str, Any] | None, attempt: job.Attempt | None
-) -> None:
+def _set_up(trainable: Trainable, config: dict[str, Any] | None, attempt: "Attempt | None") -> None:
     """Call setup, in which a model goes to its device: what it lacks there is told as in a step."""
     try:
         trainable.setup(dict(config or {}))
@@ -73,31 +72,28 @@ def _train(trainable: T, steps: int) -> Result[T]:
     return Result(trainable, steps, metrics)
 
 
-def _train_under_gpurun(trainable: T, steps: int, attempt: job.Attempt) -> Result[T]:
+def _train_under_gpurun(trainable: T, steps: int, attempt: "Attempt") -> Result[T]:
     from gpurun.sdk.session import opened
 
     metrics: dict[str, Any] = {}
-    with opened(trainable, attempt) as session:
-        link = session.link
+    with opened(_subject(trainable), attempt) as session:
+        asked = session.asked
         try:
             for done in range(session.step, steps):
-                if link is not None and link.request is not None:
-                    _step_aside(link, trainable, session, done)
+                if asked():
+                    session.step_aside(done)
                 metrics = trainable.step() or {}
         except Exception as error:
-            _tell_of(link, error)
+            session.tell_of(error)
             raise
     return Result(trainable, max(session.step, steps), metrics)
 
 
-def _tell_of(link: "Link | None", error: Exception) -> None:
-    if link is not None:
-        from gpurun.sdk.oom import tell_of_oom
+def _subject(trainable: Trainable) -> "Subject":
+    try:
+        from gpurun.sdk.state import Attributes
+    except ImportError as error:
+        from gpurun.sdk.bare import Bare
 
-        tell_of_oom(link, error)
-
-
-def _step_aside(link: "Link", trainable: Trainable, session: "Session", step: int) -> None:
-    from gpurun.sdk.pause import step_aside
-
-    step_aside(link, trainable, session, step)
+        return Bare(f"a checkpoint needs PyTorch and NumPy ({error})")
+    return Attributes(trainable)

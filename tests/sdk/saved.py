@@ -1,0 +1,17 @@
+"""Checkpoints of a trainable, without a coordinator."""
+
+from gpurun import sdk
+from gpurun.sdk import snapshot
+from gpurun.sdk.checkpoint import Written
+from gpurun.sdk.snapshot import Moment
+from gpurun.sdk.state import Attributes
+
+
+def save(trainable: sdk.Trainable, folder: str, step: int) -> Written:
+    """Write its checkpoint under the folder."""
+    return snapshot.save(Attributes(trainable), folder, Moment(step))
+
+
+def load(trainable: sdk.Trainable, path: str, run: int = 0) -> int | None:
+    """Put it back to the checkpoint; the step, or None where it is another training's."""
+    return snapshot.load(Attributes(trainable), path, run)
