@@ -217,15 +217,15 @@ class Streaming(Tiny):
 def test_a_training_on_a_stream_says_that_it_cannot_exit(
     coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Attach offers to stand, and one line names the data."""
+    """Attach offers to stand and to park, and one line names the data."""
 
     def hook(step: int) -> None:
         if step == 1:
             coordinator.wait_for(m.Attach)
 
     sdk.run(Streaming, {"before_step": hook}, steps=2)
-    assert coordinator.wait_for(m.Attach).pausable == ("stand",)
+    assert coordinator.wait_for(m.Attach).pausable == ("stand", "park")
     assert capsys.readouterr().err.splitlines() == [
-        "gpurun: this training can stand still, but neither park nor exit: "
+        "gpurun: this training can stand or park, but not exit: "
         "the data of streams[0] cannot return to its place"
     ]

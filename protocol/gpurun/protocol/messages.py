@@ -177,6 +177,8 @@ class Attach(Message, frozen=True):
     pid: int
     """Of the training process: tells two trainings in one job apart."""
     pausable: tuple[str, ...]
+    no_respawn: str = ""
+    """Why it is not to be run again from its first line unless `--pause exit` says so."""
     resting: int = 0
     """The pause request whose checkpoint is durable and for which the training stands still."""
     checkpoint: str = ""

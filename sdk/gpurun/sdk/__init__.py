@@ -10,20 +10,24 @@ if TYPE_CHECKING:
     from gpurun.sdk.data import Batches as Batches
     from gpurun.sdk.data import batches as batches
     from gpurun.sdk.digests import digest as digest
+    from gpurun.sdk.loop import Job as Job
+    from gpurun.sdk.loop import job as job
     from gpurun.sdk.trainable import Trainable as Trainable
     from gpurun.sdk.training import Result as Result
     from gpurun.sdk.training import run as run
 
 _HOMES = {
     "Batches": "data",
+    "Job": "loop",
     "Result": "training",
     "Trainable": "trainable",
     "batches": "data",
     "digest": "digests",
+    "job": "loop",
     "run": "training",
 }
 
-__all__ = ["Batches", "Result", "Trainable", "batches", "digest", "run"]
+__all__ = ["Batches", "Job", "Result", "Trainable", "batches", "digest", "job", "run"]
 
 
 def __getattr__(name: str) -> object:

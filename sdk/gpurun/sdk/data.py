@@ -16,9 +16,18 @@ from gpurun.sdk.errors import CheckpointError
 T = TypeVar("T")
 
 
-def batches(loader: Iterable[T]) -> "Batches[T]":
-    """Iterate over the loader for ever, epoch after epoch; see Batches."""
-    return Batches(loader)
+RESUMES = ("exact", "skip", "epoch", "fresh")
+
+
+def batches(loader: Iterable[T], resume: str = "exact") -> "Batches[T]":
+    """Iterate over the loader for ever, epoch after epoch; see Batches.
+
+    `resume` says what to do after a pause by exit. "exact" goes on with the next batch, bit for
+    bit, and where the data cannot do that the training does not exit. "skip" reads the epoch again
+    up to there, which is exact for data that comes in the same order each time. "epoch" begins the
+    epoch again, "fresh" an iteration of its own.
+    """
+    return Batches(loader, resume)
 
 
 class Batches(Generic[T]):
@@ -30,12 +39,17 @@ class Batches(Generic[T]):
     for lists and the like. Generators of the loader's samplers and data sets count.
     """
 
-    def __init__(self, loader: Iterable[T]) -> None:
+    def __init__(self, loader: Iterable[T], resume: str = "exact", *, endless: bool = True) -> None:
+        if resume not in RESUMES:
+            raise ValueError(f"resume is {resume!r}, and not one of {', '.join(RESUMES)}")
         self.epoch = 0
         """The epoch of the last batch, from 1."""
         self.batch = 0
         """The number of the last batch in its epoch, from 1."""
         self._loader: Any = loader
+        self._resume = resume
+        self._endless = endless
+        """Whether its epochs follow one another and so tell of a cycle."""
         self._source = _source_with_state(loader)
         self._generators = list(_generators(loader))
         self._iterator: Iterator[T] | None = None
@@ -46,28 +60,41 @@ class Batches(Generic[T]):
     @property
     def pausable(self) -> bool:
         """Whether the data can be put back to its place in another process."""
-        return self._source is not None or not (
-            _is_iterable_dataset(self._loader) or isinstance(self._loader, Iterator)
-        )
+        if isinstance(self._loader, Iterator):
+            return False
+        has_a_place = self._source is not None or not _is_iterable_dataset(self._loader)
+        return has_a_place or self._resume != "exact"
+
+    @property
+    def ended(self) -> bool:
+        """Whether no batch of this epoch is left, as far as can be told before asking for one."""
+        return self._at_end and self._iterator is None
 
     def __iter__(self) -> "Batches[T]":
         return self
 
     def __next__(self) -> T:
+        for _ in range(2):
+            try:
+                return self.take()
+            except StopIteration:
+                continue
+        raise ValueError(f"the loader {self._loader!r} has no batches")
+
+    def take(self) -> T:
+        """The next batch of this epoch; StopIteration at its end, behind which another begins."""
         if self._loaded:
             self._go_back()
-        for _ in range(2):
-            if self._iterator is None:
-                self._begin_epoch()
-            try:
-                value = next(self._iterator)  # type: ignore[arg-type]
-            except StopIteration:
-                self._iterator = None
-                continue
-            self.batch += 1
-            self._at_end = self._source is not None and _has_ended(self._iterator)
-            return value
-        raise ValueError(f"the loader {self._loader!r} has no batches")
+        if self._iterator is None:
+            self._begin_epoch()
+        try:
+            value = next(self._iterator)  # type: ignore[arg-type]
+        except StopIteration:
+            self._iterator = None
+            raise
+        self.batch += 1
+        self._at_end = self._source is not None and _has_ended(self._iterator)
+        return value
 
     def state_dict(self) -> dict[str, Any]:
         """The place: epoch, batches consumed of it, and random states at its start and now."""
@@ -92,18 +119,24 @@ class Batches(Generic[T]):
 
     def _begin_epoch(self) -> None:
         self.epoch, self.batch = self.epoch + 1, 0
-        cycle.begin_epoch(self)
+        if self._endless:
+            cycle.begin_epoch(self)
         self._start = self._random_states()
         self._iterator = self._iterate()
 
     def _go_back(self) -> None:
         self._loaded = False
+        if self._resume == "fresh":
+            self._iterator = self._iterate()
+            return
         now = self._random_states()
         if self._source is None:
             assert self._start is not None  # noqa: S101 - _loaded says so
             self._set_random_states(self._start)
         self._iterator = self._iterate()
-        if self._source is None:
+        if self._resume == "epoch":
+            self.batch = 0
+        elif self._source is None:
             self._skip(self._iterator)
         self._set_random_states(now)
 

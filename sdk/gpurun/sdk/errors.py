@@ -15,8 +15,8 @@ class UnsavedError(CheckpointError):
 
     def __init__(self, path: str, value: object, why: str) -> None:
         super().__init__(
-            f"{path} is a {type(value).__name__} {why}; "
-            "save it in save_checkpoint, or list it in not_saved"
+            f"{path} is a {type(value).__name__} {why}; a Trainable saves it in save_checkpoint or "
+            "lists it in not_saved, sdk.job takes plain values and what has a state_dict"
         )
 
 

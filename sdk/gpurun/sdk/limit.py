@@ -13,10 +13,10 @@ def hold_to(limit: int) -> None:
     """Hold this process to so many bytes on each device that it sees.
 
     The allocator alone is held; the context and NCCL's buffers are not, so the former is taken off
-    beforehand. Without PyTorch or a device there is nothing to hold.
+    beforehand. Without a limit (0), PyTorch or a device there is nothing to hold.
     """
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    if not limit or torch is None or not torch.cuda.is_available():
         return
     for device in range(torch.cuda.device_count()):
         total = torch.cuda.get_device_properties(device).total_memory

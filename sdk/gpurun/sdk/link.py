@@ -28,7 +28,14 @@ FAREWELL = 1.0
 class Link:
     """Carries requests to pause to the training thread, and its answers back."""
 
-    def __init__(self, attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        pausable: tuple[str, ...],
+        resumed: int | None,
+        *,
+        no_respawn: str = "",
+    ) -> None:
         self.request: m.PauseRequest | None = None
         """What the training has not answered yet; read at each step without a lock."""
         self.withdrawn = 0
@@ -46,6 +53,7 @@ class Link:
         self._attempt = attempt
         self._pausable = pausable
         self._resumed = resumed
+        self._no_respawn = no_respawn
         self._pid = os.getpid()
         self._outbox: deque[m.Message] = deque()
         self._closing = False
@@ -77,6 +85,17 @@ class Link:
         if os.getpid() == self._pid:
             self._outbox.append(message)
             os.eventfd_write(self._wake, 1)
+
+    def go_on_from(self, step: int) -> None:
+        """Say, now and on each connection, that the training has come back to this step."""
+        self._resumed = step
+        self.send(m.Resumed(**self.fields(), step=step))
+
+    def offer(self, pausable: tuple[str, ...]) -> None:
+        """Say that it can be paused in these ways from now on."""
+        if pausable != self._pausable:
+            self._pausable = pausable
+            self.send(self._attach({}))
 
     def fields(self) -> dict[str, Any]:
         """What each message of this attempt begins with."""
@@ -116,16 +135,13 @@ class Link:
             rest = _rest(self.resting, self.saved)
         self._drop_answers()
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
-        connection.send(
-            m.Attach(
-                **self.fields(),
-                pid=self._pid,
-                pausable=self._pausable,
-                **rest,
-            )
-        )
+        connection.send(self._attach(rest))
         if self._resumed is not None:
             connection.send(m.Resumed(**self.fields(), step=self._resumed))
+
+    def _attach(self, rest: dict[str, Any]) -> m.Attach:
+        ways: dict[str, Any] = {"pausable": self._pausable, "no_respawn": self._no_respawn}
+        return m.Attach(**self.fields(), pid=self._pid, **ways, **rest)
 
     def _drop_answers(self) -> None:
         """An answer is for who asked, and that was an earlier coordinator."""

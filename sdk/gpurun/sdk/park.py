@@ -22,11 +22,14 @@ RETRY = 1.0
 """Seconds after which a parked training tries again to take its memory back."""
 
 
-def park(link: Link, session: Session, answer: Answer, step: int) -> None:
-    """Answer a request to park; return when the training is to go on."""
+def park(link: Link, session: Session, answer: Answer, step: int, unsaved: str = "") -> None:
+    """Answer a request to park; return when the training is to go on.
+
+    `unsaved` says why no checkpoint is made, where none could be gone on from.
+    """
     session.saver.wait()
     link.saved = ""
-    if session.subject.saves_itself:
+    if session.subject.saves_itself and not unsaved:
         durable = save(link, session, answer, step)
         if durable is None:
             return
@@ -35,7 +38,7 @@ def park(link: Link, session: Session, answer: Answer, step: int) -> None:
         link.send(m.Capturing(**answer))
     parking = Parking()
     try:
-        if _wait_parked(link, session, answer, step, parking):
+        if _wait_parked(link, session, answer, step, parking, unsaved):
             _take_back(parking)
             link.send(m.Resumed(**link.fields(), step=step))
     except BaseException:
@@ -43,14 +46,16 @@ def park(link: Link, session: Session, answer: Answer, step: int) -> None:
         raise
 
 
-def _wait_parked(link: Link, session: Session, answer: Answer, step: int, parking: Parking) -> bool:
+def _wait_parked(
+    link: Link, session: Session, answer: Answer, step: int, parking: Parking, unsaved: str
+) -> bool:
     """Give the memory back and wait; False where that could not be done."""
 
     def move() -> tuple[Callable[[], Written] | None, int]:
         subject, root, moment = session.subject, session.checkpoints, session.moment(step)
         with rng.kept():
             write = None
-            if not subject.saves_itself:
+            if not (subject.saves_itself or unsaved):
                 write = snapshot.capture(subject, root, moment, parking.host)
             return write, parking.empty(subject.held())
 
@@ -60,6 +65,8 @@ def _wait_parked(link: Link, session: Session, answer: Answer, step: int, parkin
     write, kept = moved
     if write is not None:
         _save_meanwhile(link, session, answer, step, write)
+    elif unsaved:
+        _say_unsaved(link, answer, unsaved)
     rest(link, m.Released(**answer, step=step, kept=kept))
     return True
 
@@ -74,12 +81,16 @@ def _save_meanwhile(
     def failed(error: Exception) -> None:
         text = one_line(error)
         say(f"parked in memory, but its checkpoint could not be written: {text}")
-        link.send(m.Unsaved(**answer, text=text))
+        _say_unsaved(link, answer, text)
 
     try:
         session.saver.start(write, done, failed)
     except RuntimeError as error:  # there is no thread left
         failed(error)
+
+
+def _say_unsaved(link: Link, answer: Answer, text: str) -> None:
+    link.send(m.Unsaved(**answer, text=text))
 
 
 def _say_durable(link: Link, durable: m.Durable) -> None:

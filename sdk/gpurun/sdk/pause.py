@@ -16,8 +16,14 @@ from gpurun.sdk.resting import Answer, rest
 from gpurun.sdk.session import Session
 
 
-def step_aside(link: Link, session: Session, step: int) -> None:
-    """Answer the request that the link holds; return when the training is to go on."""
+def step_aside(link: Link, session: Session, step: int, *, evaluates: bool = False) -> None:
+    """Answer the request that the link holds; return when the training is to go on.
+
+    In an evaluation a request to exit is left for the next turn.
+    """
+    request = link.request
+    if request is None or (evaluates and request.how == "exit"):
+        return
     request = link.take()
     if request is None:
         return
@@ -30,7 +36,8 @@ def step_aside(link: Link, session: Session, step: int) -> None:
     elif request.how == "park":
         from gpurun.sdk.park import park
 
-        park(link, session, answer, step)
+        why = "it is in an evaluation, to which it could not come back" if evaluates else ""
+        park(link, session, answer, step, why or session.unsaved)
     else:
         _exit(link, session, answer, step)
 

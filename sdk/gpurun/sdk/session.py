@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from gpurun.sdk import cycle
 from gpurun.sdk.attempt import Attempt
+from gpurun.sdk.bare import Bare
 from gpurun.sdk.errors import CheckpointError
 from gpurun.sdk.saver import Saver
 from gpurun.sdk.say import say
@@ -28,11 +29,14 @@ class Session:
     """One training in one attempt."""
 
     def __init__(
-        self, subject: Subject, checkpoints: str, run: int, step: int, link: "Link | None"
+        self, subject: Subject, attempt: Attempt, run: int, step: int, link: "Link | None"
     ) -> None:
         self.subject = subject
-        self.checkpoints = checkpoints
+        self.checkpoints = attempt.checkpoints
         """The folder of the job's checkpoints."""
+        self.unsaved = ""
+        """Why no checkpoint of it could be gone on from; empty where one could."""
+        self._resume = attempt.resume
         self.run = run
         """Which training of its script it is, from 0: a checkpoint belongs to one of them."""
         self.step = step
@@ -45,12 +49,29 @@ class Session:
         """Whether there is something to do at this safe point; read at each, without a lock."""
         return self.link is not None and self.link.request is not None
 
-    def step_aside(self, step: int) -> None:
-        """Answer what is asked, so many steps being done; return when the training is to go on."""
+    def step_aside(self, step: int, *, evaluates: bool = False) -> None:
+        """Answer what is asked, so many steps being done; return when the training is to go on.
+
+        One that evaluates may stand or park, and comes to a request to exit at its next turn.
+        """
         from gpurun.sdk.pause import step_aside
 
         if self.link is not None:
-            step_aside(self.link, self, step)
+            step_aside(self.link, self, step, evaluates=evaluates)
+
+    def apply_again(self) -> None:
+        """Put its state and the random states back, at the turn at which it was paused."""
+        step = _load(self.subject, self._resume, self.run)
+        if self.link is not None and step is not None:
+            self.link.go_on_from(step)
+
+    def cannot_exit(self, why: str) -> None:
+        """Take back that it may exit: no checkpoint could be gone on from."""
+        if not self.unsaved:
+            self.unsaved = why
+            say(f"this training can stand or park, but not exit: {why}")
+        if self.link is not None:
+            self.link.offer(("stand", "park"))
 
     def moment(self, step: int) -> Moment:
         """Where it is when so many steps are done."""
@@ -69,12 +90,8 @@ def opened(subject: Subject, attempt: Attempt) -> Iterator[Session]:
     """Load what is to be gone on from, and open the link for as long as the training lasts."""
     run = _runs[attempt]
     _runs[attempt] += 1
-    pausable = _ways_to_pause(subject)
-    loaded = _load(subject, attempt.resume, run) if attempt.resume else None
-    # Also where the checkpoint is another's, the first training ends the job's resuming.
-    resumed = 0 if loaded is None and attempt.resume and run == 0 else loaded
-    link = _link(attempt, pausable, resumed)
-    session = Session(subject, attempt.checkpoints, run, loaded or 0, link)
+    session = _begun(subject, attempt, run)
+    link = session.link
     try:
         with cycle.heard_by(lambda: _tell_cycle(link)):
             yield session
@@ -84,20 +101,39 @@ def opened(subject: Subject, attempt: Attempt) -> Iterator[Session]:
             link.close()
 
 
-def _ways_to_pause(subject: Subject) -> tuple[str, ...]:
+def _begun(subject: Subject, attempt: Attempt, run: int) -> Session:
+    pausable, unsaved = _ways_to_pause(subject)
+    loaded, again = None, subject.applied_again
+    if attempt.resume:
+        loaded = _load(subject, attempt.resume, run, random_states=not again)
+    resumed = None if again else loaded
+    if loaded is None and attempt.resume and run == 0:
+        resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
+    link = _link(attempt, subject, pausable, resumed)
+    session = Session(subject, attempt, run, loaded or 0, link)
+    session.unsaved = unsaved
+    return session
+
+
+def _ways_to_pause(subject: Subject) -> tuple[tuple[str, ...], str]:
+    """Also why it offers fewer than all."""
     try:
         obstacle = subject.obstacle()
     except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
         obstacle = f"its attributes cannot be read ({type(error).__name__}: {error})"
-    if obstacle:
+        subject = Bare(obstacle)
+    if isinstance(subject, Bare):
         say(f"this training can stand still, but neither park nor exit: {obstacle}")
-        return ("stand",)
-    return ("stand", "park", "exit")
+        return ("stand",), obstacle
+    if obstacle:
+        say(f"this training can stand or park, but not exit: {obstacle}")
+        return ("stand", "park"), obstacle
+    return ("stand", "park", "exit"), ""
 
 
-def _load(subject: Subject, path: str, run: int) -> int | None:
+def _load(subject: Subject, path: str, run: int, *, random_states: bool = True) -> int | None:
     try:
-        step = load(subject, path, run)
+        step = load(subject, path, run, random_states=random_states)
     except CheckpointError as error:
         print(f"gpurun: error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(FAILED) from error
@@ -113,11 +149,13 @@ def _tell_cycle(link: "Link | None") -> None:
         link.send(m.Cycled(**link.fields()))
 
 
-def _link(attempt: Attempt, pausable: tuple[str, ...], resumed: int | None) -> "Link | None":
+def _link(
+    attempt: Attempt, subject: Subject, pausable: tuple[str, ...], resumed: int | None
+) -> "Link | None":
     try:
         from gpurun.sdk.link import Link
 
-        link = Link(attempt, pausable, resumed)
+        link = Link(attempt, pausable, resumed, no_respawn=subject.no_respawn)
         link.open()
     except Exception as error:  # noqa: BLE001 - no ZeroMQ, no descriptor or no thread left
         say(f"this training cannot be paused: no link to the coordinator ({error})")

@@ -64,7 +64,7 @@ def _write_values(
     write_nodes(encoder.encode(values, "it"), f"{folder}/{_RUN}")
 
 
-def load(subject: Subject, path: str, run: int = 0) -> int | None:
+def load(subject: Subject, path: str, run: int = 0, *, random_states: bool = True) -> int | None:
     """Put a training that was set up back to its checkpoint, and return its step.
 
     Falls back to the newest complete one where that one is damaged. Returns None, and changes
@@ -77,5 +77,6 @@ def load(subject: Subject, path: str, run: int = 0) -> int | None:
     if values["identity"] != identity(subject.kind, run):
         return None
     subject.load(f"{found}/{_STATE}", values["returned"])
-    rng.restore(values["rng"])  # last: whatever loading has drawn does not count
+    if random_states:
+        rng.restore(values["rng"])  # last: whatever loading has drawn does not count
     return int(values["step"])

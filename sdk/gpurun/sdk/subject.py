@@ -18,8 +18,10 @@ class Subject(ABC):
     """What tells it from the other trainings of its script."""
     saves_itself = False
     """Whether its script writes files of its own, which it reads from the device."""
-    respawns = True
-    """Whether its script is known to survive being run again from its first line."""
+    applied_again = False
+    """Whether its state is applied again, with the random states, at the turn of the pause."""
+    no_respawn = ""
+    """Why its script is not to be run again from its first line; empty where it survives that."""
 
     @abstractmethod
     def held(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps
     bit, as that of a training which was never interrupted (deterministic kernels provided).
     """
     attempt = attempts.attempt()
-    if attempt is not None and attempt.limit:
+    if attempt is not None:
         limit.hold_to(attempt.limit)
     trainable = trainable_class()
     try:

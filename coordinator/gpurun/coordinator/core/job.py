@@ -144,6 +144,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     left: float | None = None
     """CLOCK_BOOTTIME at which its tree was seen to end."""
 
+    no_respawn: str = ""
+    """Why its SDK says that it is not to be run again unless `--pause exit` says so."""
     pausable: tuple[str, ...] | None = None
     """How its SDK says it can be paused; None without one."""
     trainings: tuple[int, ...] = ()

@@ -30,6 +30,8 @@ def can_exit(job: Job) -> str:
         )
     if "exit" not in job.pausable:
         return "its SDK cannot put its data back to its place; see sdk.batches"
+    if job.no_respawn and job.spec.pause != "exit":
+        return job.no_respawn
     if len(job.trainings) > 1:
         return f"{len(job.trainings)} trainings run in it at once, and only one would be saved"
     if job.spec.no_respawn:

@@ -26,7 +26,12 @@ def on_attach(state: State, event: MessageEvent, message: Attach) -> None:
         return
     others = tuple(pid for pid in job.trainings if pid != message.pid)
     state.trainers[job.id][message.pid] = event.peer
-    job = state.update(job, pausable=message.pausable, trainings=(*others, message.pid))
+    job = state.update(
+        job,
+        pausable=message.pausable,
+        no_respawn=message.no_respawn,
+        trainings=(*others, message.pid),
+    )
     # From now on it may be asked to step aside, by whoever is more important.
     state.pass_wanted |= job.spec.priority < state.jobs.top_priority
     if others:
