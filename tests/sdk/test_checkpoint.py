@@ -11,12 +11,16 @@ import pytest
 from gpurun.sdk import checkpoint
 from gpurun.sdk.errors import CheckpointError, NoRoomError
 
-FILES = {"run.pt": b"numbers" * 40, "state/state.pt": b"weights" * 400, "state/empty": b""}
+FILES = {
+    "rank-0/run.pt": b"numbers" * 40,
+    "rank-0/state/state.pt": b"weights" * 400,
+    "rank-0/state/empty": b"",
+}
 
 
 def fill(folder: str) -> None:
     """Write three files of different sizes."""
-    os.mkdir(f"{folder}/state")
+    os.makedirs(f"{folder}/rank-0/state")
     for name, content in FILES.items():
         with open(f"{folder}/{name}", "wb") as file:
             file.write(content)
@@ -82,7 +86,7 @@ def test_everything_is_on_disk_before_the_name_is(
     monkeypatch.setattr(os, "rename", name)
     path = checkpoint.write(folder, 1, fill).path
     before = {os.path.relpath(call, folder).partition("/")[2] for call in calls[:-2]}
-    assert before == {*FILES, "manifest.json", "state", ""}
+    assert before == {*FILES, "manifest.json", "rank-0", "rank-0/state", ""}
     assert calls[-2:] == ["rename", folder]
     assert len(calls) == len(before) + 2
     assert os.path.isdir(path)
@@ -142,7 +146,7 @@ def damage(path: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cut", "flip", "remove"])
-@pytest.mark.parametrize("name", ["run.pt", "state/state.pt", "manifest.json"])
+@pytest.mark.parametrize("name", ["rank-0/run.pt", "rank-0/state/state.pt", "manifest.json"])
 def test_a_damaged_one_gives_way_to_the_one_before(folder: str, kind: str, name: str) -> None:
     """Whatever was done to whichever file, the newest complete checkpoint is found."""
     before, newest = (checkpoint.write(folder, step, fill).path for step in (1, 2))
@@ -153,7 +157,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(folder: str, kind: str, name:
 def test_none_left_is_an_error_that_says_what_to_do(folder: str) -> None:
     """A training must not start from nothing when it was to go on."""
     only = checkpoint.write(folder, 1, fill).path
-    damage(f"{only}/run.pt", "flip")
+    damage(f"{only}/rank-0/run.pt", "flip")
     with pytest.raises(CheckpointError, match="run the command again with gpurun"):
         checkpoint.newest_complete(only)
 

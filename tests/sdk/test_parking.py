@@ -365,7 +365,7 @@ def test_a_script_that_writes_its_own_files_does_so_first(
     kinds = [type(message) for message in coordinator.heard]
     assert kinds.index(m.Durable) < kinds.index(m.Released)
     durable = coordinator.of(m.Durable)[0]
-    weights = torch.load(f"{durable.checkpoint}/state/own.pt", weights_only=True)
+    weights = torch.load(f"{durable.checkpoint}/rank-0/state/own.pt", weights_only=True)
     assert all(len(tensor.untyped_storage()) for tensor in weights.values())
 
 

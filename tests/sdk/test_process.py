@@ -64,7 +64,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_is_named(
     trainable.setup({})
     state.remember(trainable)
     older, newest = (save(trainable, folder, step).path for step in (4, 8))
-    os.truncate(f"{newest}/run.pt", 10)
+    os.truncate(f"{newest}/rank-0/run.pt", 10)
     assert load(trainable, newest) == 4
     assert capsys.readouterr().err == f"gpurun: {newest} is damaged; going on from {older}\n"
 

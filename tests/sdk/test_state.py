@@ -191,5 +191,5 @@ def test_a_returned_dict_comes_back_and_random_states_come_last(folder: str) -> 
     load(fresh, written.path)
     assert fresh.number == 5
     assert torch.equal(torch.rand(1), expected)
-    with open(f"{written.path}/state/own.txt", encoding="utf-8") as file:
+    with open(f"{written.path}/rank-0/state/own.txt", encoding="utf-8") as file:
         assert file.read() == "5"

@@ -2,8 +2,9 @@
 
     ROOT/000007-step-120/       numbered in the order of writing
         manifest.json           format, step, and each file's size and SHA-256
-        run.pt                  step and random states
-        state/                  what the training itself has written
+        rank-0/                 for each rank of the training
+            run.pt              step and random states
+            state/              what the training itself has written
 
 A folder is filled under another name, each file and folder is flushed to disk, and the rename
 makes it appear: what has its final name was complete. Sources: rename(2), fsync(2).
@@ -44,20 +45,30 @@ def write(root: str, step: int, fill: Callable[[str], None]) -> Written:
     os.makedirs(root, mode=0o700, exist_ok=True)
     _discard_unfinished(root)
     number = max((_number(name) for name in _complete(root)), default=0) + 1
-    unfinished = f"{root}/{_UNFINISHED}{number:06d}"
+    folder = unfinished(root, number)
     path = f"{root}/{number:06d}-step-{step}"
-    os.mkdir(unfinished, mode=0o700)
+    os.mkdir(folder, mode=0o700)
     try:
-        fill(unfinished)
-        size = _seal(unfinished, step)
-        os.rename(unfinished, path)
+        fill(folder)
+        size = _seal(folder, step)
+        os.rename(folder, path)
     except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     _flush(root)
     for name in _complete(root)[:-KEEP]:
         shutil.rmtree(f"{root}/{name}", ignore_errors=True)
     return Written(path, size)
+
+
+def unfinished(root: str, number: int) -> str:
+    """The folder in which the checkpoint of this number is being written."""
+    return f"{root}/{_UNFINISHED}{number:06d}"
+
+
+def number_of(folder: str) -> int:
+    """The number of the checkpoint that is being written in this folder."""
+    return int(folder.rpartition("-")[2])
 
 
 def newest_complete(path: str) -> str:

@@ -2,7 +2,8 @@
 
 CheckpointError
 ├── UnsavedError    an attribute that can neither be saved nor shown unchanged
-└── NoRoomError     the disk is too full to begin
+├── NoRoomError     the disk is too full to begin
+└── RanksError      another rank of the same training cannot do its part
 """
 
 
@@ -22,3 +23,7 @@ class UnsavedError(CheckpointError):
 
 class NoRoomError(CheckpointError):
     """The disk has less free space than the checkpoint needs."""
+
+
+class RanksError(CheckpointError):
+    """A rank has not come, has gone or has failed; the text says which."""

@@ -1,7 +1,6 @@
 """Which training of which program: only the one that wrote a checkpoint may load it.
 
-One job may run several programs, one program may train several times, and each process of a
-distributed training is one of its own.
+One job may run several programs, and one program may train several times.
 """
 
 import os
@@ -15,7 +14,6 @@ def identity(kind: str, run: int) -> dict[str, object]:
         "arguments": sys.argv[1:],
         "kind": kind,
         "run": run,
-        "rank": os.environ.get("RANK", ""),
     }
 
 

@@ -181,7 +181,7 @@ class Job:
             self._apply()
         self._route.turn(place)
         if self._asked() and self._route.returning is None and self._session is not None:
-            self._session.step_aside(self._route.step)
+            self._session.step_aside(self._route.step, self._route.turns)
 
     def _close(self, error: BaseException | None) -> None:
         if isinstance(error, Exception) and self._session is not None:

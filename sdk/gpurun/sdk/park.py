@@ -5,7 +5,6 @@ only a script that writes its own files does that first, from the device.
 """
 
 import time
-from collections.abc import Callable
 
 from gpurun.protocol import messages as m
 from gpurun.sdk import rng, snapshot
@@ -27,7 +26,6 @@ def park(link: Link, session: Session, answer: Answer, step: int, unsaved: str =
 
     `unsaved` says why no checkpoint is made, where none could be gone on from.
     """
-    session.saver.wait()
     link.saved = ""
     if session.subject.saves_itself and not unsaved:
         durable = save(link, session, answer, step)
@@ -39,7 +37,7 @@ def park(link: Link, session: Session, answer: Answer, step: int, unsaved: str =
     parking = Parking()
     try:
         if _wait_parked(link, session, answer, step, parking, unsaved):
-            _take_back(parking)
+            take_back(parking)
             link.send(m.Resumed(**link.fields(), step=step))
     except BaseException:
         _take_back_at_the_end(parking)
@@ -51,20 +49,24 @@ def _wait_parked(
 ) -> bool:
     """Give the memory back and wait; False where that could not be done."""
 
-    def move() -> tuple[Callable[[], Written] | None, int]:
-        subject, root, moment = session.subject, session.checkpoints, session.moment(step)
+    def move() -> tuple[snapshot.Part | None, int]:
+        subject, part = session.subject, None
         with rng.kept():
-            write = None
             if not (subject.saves_itself or unsaved):
-                write = snapshot.capture(subject, root, moment, parking.host)
-            return write, parking.empty(subject.held())
+                part = snapshot.captured(subject, session.moment(step), parking.host)
+            kept = parking.empty(subject.held())
+        try:
+            return part, session.most_kept(kept)
+        except BaseException:
+            parking.fill()
+            raise
 
     moved = or_refused(link, answer, move)
     if moved is None:
         return False
-    write, kept = moved
-    if write is not None:
-        _save_meanwhile(link, session, answer, step, write)
+    part, kept = moved
+    if part is not None:
+        _save_meanwhile(link, session, answer, step, part)
     elif unsaved:
         _say_unsaved(link, answer, unsaved)
     rest(link, m.Released(**answer, step=step, kept=kept))
@@ -72,7 +74,7 @@ def _wait_parked(
 
 
 def _save_meanwhile(
-    link: Link, session: Session, answer: Answer, step: int, write: Callable[[], Written]
+    link: Link, session: Session, answer: Answer, step: int, part: snapshot.Part
 ) -> None:
     def done(written: Written, took: float) -> None:
         path, size = written.path, written.size
@@ -84,7 +86,7 @@ def _save_meanwhile(
         _say_unsaved(link, answer, text)
 
     try:
-        session.saver.start(write, done, failed)
+        session.saver.start(lambda: session.write(step, part), done, failed)
     except RuntimeError as error:  # there is no thread left
         failed(error)
 
@@ -99,7 +101,7 @@ def _say_durable(link: Link, durable: m.Durable) -> None:
     link.send(durable)
 
 
-def _take_back(parking: Parking) -> None:
+def take_back(parking: Parking) -> None:
     """The memory is granted, but another program may hold it still."""
     while True:
         try:

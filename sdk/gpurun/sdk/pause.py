@@ -12,7 +12,7 @@ import time
 from gpurun.protocol import messages as m
 from gpurun.sdk.durable import save
 from gpurun.sdk.link import Link
-from gpurun.sdk.resting import Answer, rest
+from gpurun.sdk.resting import Answer, or_refused, rest
 from gpurun.sdk.session import Session
 
 
@@ -21,8 +21,8 @@ def step_aside(link: Link, session: Session, step: int, *, evaluates: bool = Fal
 
     In an evaluation a request to exit is left for the next turn.
     """
-    request = link.request
-    if request is None or (evaluates and request.how == "exit"):
+    asked = link.request
+    if asked is None or (evaluates and asked.how == "exit"):
         return
     request = link.take()
     if request is None:
@@ -30,6 +30,8 @@ def step_aside(link: Link, session: Session, step: int, *, evaluates: bool = Fal
     answer = {**link.fields(), "request": request.request}
     if time.clock_gettime(time.CLOCK_BOOTTIME) > request.deadline:
         link.send(m.Overdue(**answer))
+    elif or_refused(link, answer, session.gather) is None:
+        return
     elif request.how == "stand":
         rest(link, m.Standing(**answer, step=step))
         link.send(m.Resumed(**link.fields(), step=step))

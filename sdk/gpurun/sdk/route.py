@@ -15,6 +15,8 @@ class Route:
     def __init__(self) -> None:
         self.step = 0
         """Turns that were begun."""
+        self.turns = 0
+        """Safe points of this attempt."""
         self.epoch: int | None = None
         """What the present epoch is called."""
         self.batch = 0
@@ -43,6 +45,7 @@ class Route:
 
     def turn(self, place: Place) -> None:
         """It is here now."""
+        self.turns += 1
         self._at = place.path
         self.scope.forget_bodies()
 

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-from gpurun.sdk.checkpoint import Written
+T = TypeVar("T")
 
 
 class Saver:
@@ -15,8 +16,8 @@ class Saver:
 
     def start(
         self,
-        write: Callable[[], Written],
-        done: Callable[[Written, float], None],
+        write: Callable[[], T],
+        done: Callable[[T, float], None],
         failed: Callable[[Exception], None],
     ) -> None:
         """Write, and call `done` with what was written and the seconds that it took."""
@@ -34,8 +35,8 @@ class Saver:
 
 
 def _save(
-    write: Callable[[], Written],
-    done: Callable[[Written, float], None],
+    write: Callable[[], T],
+    done: Callable[[T, float], None],
     failed: Callable[[Exception], None],
 ) -> None:
     began = time.monotonic()

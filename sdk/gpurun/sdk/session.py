@@ -4,19 +4,22 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from gpurun.sdk import cycle
+from gpurun.sdk import checkpoint, cycle
 from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.bare import Bare
+from gpurun.sdk.checkpoint import Written
 from gpurun.sdk.errors import CheckpointError
 from gpurun.sdk.saver import Saver
 from gpurun.sdk.say import say
-from gpurun.sdk.snapshot import Moment, load
+from gpurun.sdk.snapshot import Moment, Part, load
 from gpurun.sdk.subject import Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpurun.sdk.link import Link
+    from gpurun.sdk.ranks import Ranks
 
 FAILED = 125
 """Exit code of a job whose state cannot be loaded: the training itself has not failed."""
@@ -29,7 +32,13 @@ class Session:
     """One training in one attempt."""
 
     def __init__(
-        self, subject: Subject, attempt: Attempt, run: int, step: int, link: "Link | None"
+        self,
+        subject: Subject,
+        attempt: Attempt,
+        run: int,
+        step: int,
+        link: "Link | None",
+        ranks: "Ranks | None",
     ) -> None:
         self.subject = subject
         self.checkpoints = attempt.checkpoints
@@ -37,6 +46,7 @@ class Session:
         self.unsaved = ""
         """Why no checkpoint of it could be gone on from; empty where one could."""
         self._resume = attempt.resume
+        self._ranks = ranks
         self.run = run
         """Which training of its script it is, from 0: a checkpoint belongs to one of them."""
         self.step = step
@@ -47,21 +57,65 @@ class Session:
 
     def asked(self) -> bool:
         """Whether there is something to do at this safe point; read at each, without a lock."""
-        return self.link is not None and self.link.request is not None
+        if self.link is not None and self.link.request is not None:
+            return True
+        return self._ranks is not None and self._ranks.posted()
 
-    def step_aside(self, step: int, *, evaluates: bool = False) -> None:
+    def step_aside(self, step: int, turn: int | None = None, *, evaluates: bool = False) -> None:
         """Answer what is asked, so many steps being done; return when the training is to go on.
 
-        One that evaluates may stand or park, and comes to a request to exit at its next turn.
+        `turn` counts the safe points, as in every other rank; the steps do where it is not told.
+        One that evaluates may stand or park, and comes to a request to exit at its next turn;
+        where there are other ranks, it does nothing before that.
         """
         from gpurun.sdk.pause import step_aside
 
-        if self.link is not None:
+        if self._ranks is not None:
+            if not evaluates:
+                self._step_aside_together(self._ranks, step, step if turn is None else turn)
+        elif self.link is not None:
             step_aside(self.link, self, step, evaluates=evaluates)
+
+    def _step_aside_together(self, ranks: "Ranks", step: int, turn: int) -> None:
+        request = None if self.link is None else self.link.request
+        number, how = (0, "") if request is None else (request.request, request.how)
+        if not ranks.stops_at(turn, number, how):
+            return
+        if self.link is None:
+            from gpurun.sdk.following import follow
+
+            follow(self, ranks, step)
+            return
+        from gpurun.sdk.pause import step_aside
+
+        try:
+            step_aside(self.link, self, step)
+        finally:
+            ranks.end()
+
+    def gather(self) -> bool:
+        """Have all ranks where this one is; raise RanksError where one does not come."""
+        self.saver.wait()
+        if self._ranks is not None:
+            self._ranks.begin()
+        return True
+
+    def write(self, step: int, part: Part) -> Written:
+        """Make a checkpoint of this rank's part and those of the others."""
+        ranks = self._ranks
+        fill = part if ranks is None else partial(ranks.fill, part=part)
+        return checkpoint.write(self.checkpoints, step, fill)
+
+    def most_kept(self, kept: int) -> int:
+        """Bytes kept by the rank that keeps most of its device, once all have given back."""
+        if self._ranks is None:
+            return kept
+        self._ranks.released(kept)
+        return self._ranks.most_kept()
 
     def apply_again(self) -> None:
         """Put its state and the random states back, at the turn at which it was paused."""
-        step = _load(self.subject, self._resume, self.run)
+        step = _load(self.subject, self._resume, self.moment(0))
         if self.link is not None and step is not None:
             self.link.go_on_from(step)
 
@@ -73,9 +127,18 @@ class Session:
         if self.link is not None:
             self.link.offer(("stand", "park"))
 
+    def close(self) -> None:
+        """The training is over: nobody asks it any more, and no rank waits for it."""
+        if self._ranks is not None:
+            self._ranks.leave()
+        if self.link is not None:
+            self.link.close()
+
     def moment(self, step: int) -> Moment:
         """Where it is when so many steps are done."""
-        return Moment(step, self.run)
+        if self._ranks is None:
+            return Moment(step, self.run)
+        return Moment(step, self.run, self._ranks.rank, self._ranks.world)
 
     def tell_of(self, error: Exception) -> None:
         """Tell the coordinator where the training ends for lack of device memory."""
@@ -97,22 +160,32 @@ def opened(subject: Subject, attempt: Attempt) -> Iterator[Session]:
             yield session
     finally:
         session.saver.wait()
-        if link is not None:
-            link.close()
+        session.close()
 
 
 def _begun(subject: Subject, attempt: Attempt, run: int) -> Session:
     pausable, unsaved = _ways_to_pause(subject)
+    ranks, moment = _among_ranks(attempt, run)
     loaded, again = None, subject.applied_again
     if attempt.resume:
-        loaded = _load(subject, attempt.resume, run, random_states=not again)
+        loaded = _load(subject, attempt.resume, moment, random_states=not again)
     resumed = None if again else loaded
     if loaded is None and attempt.resume and run == 0:
         resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
-    link = _link(attempt, subject, pausable, resumed)
-    session = Session(subject, attempt, run, loaded or 0, link)
+    speaks = ranks is None or ranks.speaks
+    link = _link(attempt, subject, pausable, resumed) if speaks else None
+    session = Session(subject, attempt, run, loaded or 0, link, ranks)
     session.unsaved = unsaved
     return session
+
+
+def _among_ranks(attempt: Attempt, run: int) -> "tuple[Ranks | None, Moment]":
+    from gpurun.sdk.ranks import Ranks, rank_and_world
+
+    rank, world = rank_and_world()
+    if world == 1:
+        return None, Moment(0, run)
+    return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world), Moment(0, run, rank, world)
 
 
 def _ways_to_pause(subject: Subject) -> tuple[tuple[str, ...], str]:
@@ -131,9 +204,9 @@ def _ways_to_pause(subject: Subject) -> tuple[tuple[str, ...], str]:
     return ("stand", "park", "exit"), ""
 
 
-def _load(subject: Subject, path: str, run: int, *, random_states: bool = True) -> int | None:
+def _load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:
     try:
-        step = load(subject, path, run, random_states=random_states)
+        step = load(subject, path, moment, random_states=random_states)
     except CheckpointError as error:
         print(f"gpurun: error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(FAILED) from error

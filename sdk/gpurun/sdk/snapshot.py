@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gpurun.sdk import checkpoint, rng, tensors
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder
+from gpurun.sdk.errors import CheckpointError
 from gpurun.sdk.identity import identity
 from gpurun.sdk.nodes import read_nodes, write_nodes
 from gpurun.sdk.say import say
@@ -16,30 +17,34 @@ from gpurun.sdk.tensors import Copied
 _RUN = "run.pt"
 _STATE = "state"
 
+Part = Callable[[str], None]
+"""Writes what one rank has to save into the folder of a checkpoint."""
+
 
 class Moment(NamedTuple):
-    """Where in its script a training is."""
+    """Where in its script a training is, and which rank of it this is."""
 
     step: int
     run: int = 0
     """Which training of its script it is, from 0."""
+    rank: int = 0
+    world: int = 1
+    """How many ranks it has."""
 
 
-def save(subject: Subject, root: str, moment: Moment) -> checkpoint.Written:
-    """Make a durable checkpoint under `root`; the random states are as before, whoever saves."""
-    with rng.kept() as states:
+def part(subject: Subject, moment: Moment) -> Part:
+    """Save from where it is; the random states are as before, whoever saves."""
 
-        def fill(folder: str) -> None:
-            os.mkdir(f"{folder}/{_STATE}", mode=0o700)
-            returned = subject.save(f"{folder}/{_STATE}")
-            _write_values(subject, moment, states, returned, folder)
+    def fill(folder: str) -> None:
+        with rng.kept() as states:
+            mine = _own_folder(folder, moment)
+            returned = subject.save(f"{mine}/{_STATE}")
+            _write_values(subject, moment, states, returned, mine)
 
-        return checkpoint.write(root, moment.step, fill)
+    return fill
 
 
-def capture(
-    subject: Subject, root: str, moment: Moment, copied: Copied
-) -> Callable[[], checkpoint.Written]:
+def captured(subject: Subject, moment: Moment, copied: Copied) -> Part:
     """Copy the whole of it to host memory; what is returned writes that, at any later time."""
     with rng.kept() as states:
         encoder = subject.encoder(copied)
@@ -47,24 +52,40 @@ def capture(
 
     def fill(folder: str) -> None:
         checkpoint.require_room(folder, encoder.size)
-        os.mkdir(f"{folder}/{_STATE}", mode=0o700)
-        write_nodes(nodes, f"{folder}/{_STATE}/{FILE}")
-        _write_values(subject, moment, states, None, folder)
+        mine = _own_folder(folder, moment)
+        write_nodes(nodes, f"{mine}/{_STATE}/{FILE}")
+        _write_values(subject, moment, states, None, mine)
 
-    return lambda: checkpoint.write(root, moment.step, fill)
+    return fill
+
+
+def _own_folder(folder: str, moment: Moment) -> str:
+    mine = _of_rank(folder, moment.rank)
+    os.mkdir(mine, mode=0o700)
+    os.mkdir(f"{mine}/{_STATE}", mode=0o700)
+    return mine
+
+
+def _of_rank(folder: str, rank: int) -> str:
+    return f"{folder}/rank-{rank}"
 
 
 def _write_values(
     subject: Subject, moment: Moment, states: dict[str, Any], returned: object, folder: str
 ) -> None:
     """All that is saved beside the state."""
-    mine = identity(subject.kind, moment.run)
-    values = {"identity": mine, "step": moment.step, "rng": states, "returned": returned}
+    values = {
+        "identity": identity(subject.kind, moment.run),
+        "step": moment.step,
+        "world": moment.world,
+        "rng": states,
+        "returned": returned,
+    }
     encoder = Encoder(lambda _path, _value: False, tensors.on_host)
     write_nodes(encoder.encode(values, "it"), f"{folder}/{_RUN}")
 
 
-def load(subject: Subject, path: str, run: int = 0, *, random_states: bool = True) -> int | None:
+def load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:
     """Put a training that was set up back to its checkpoint, and return its step.
 
     Falls back to the newest complete one where that one is damaged. Returns None, and changes
@@ -73,10 +94,20 @@ def load(subject: Subject, path: str, run: int = 0, *, random_states: bool = Tru
     found = checkpoint.newest_complete(path)
     if os.path.basename(found) != os.path.basename(path.rstrip("/")):
         say(f"{path} is damaged; going on from {found}")
-    values: dict[str, Any] = decode(read_nodes(f"{found}/{_RUN}"))
-    if values["identity"] != identity(subject.kind, run):
+    mine = _of_rank(found, min(moment.rank, _ranks_in(found) - 1))
+    values: dict[str, Any] = decode(read_nodes(f"{mine}/{_RUN}"))
+    if values["identity"] != identity(subject.kind, moment.run):
         return None
-    subject.load(f"{found}/{_STATE}", values["returned"])
+    if values["world"] != moment.world:
+        raise CheckpointError(
+            f"{found} is of {values['world']} ranks and this training has {moment.world}; "
+            "start it with as many as before, or anew: run the command again with gpurun"
+        )
+    subject.load(f"{mine}/{_STATE}", values["returned"])
     if random_states:
         rng.restore(values["rng"])  # last: whatever loading has drawn does not count
     return int(values["step"])
+
+
+def _ranks_in(folder: str) -> int:
+    return sum(name.startswith("rank-") for name in os.listdir(folder))

@@ -1,0 +1,84 @@
+"""All ranks of a training stop at the same turn, whichever of them is asked, and come back."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from tests.sdk import coordinator_double
+from tests.sdk.coordinator_double import Coordinator
+
+from gpurun.protocol import messages as m
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+STEPS = 40
+
+
+def free_port() -> int:
+    """A port that nobody has at this instant."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def ranks(world: int, speaker: int, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """So many processes of one training, and the one that has started them."""
+    words = [str(word) for word in (world, STEPS, speaker)]
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.sdk.ranks_script", *words],
+        cwd=ROOT,
+        env={**os.environ, **address, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        end(process)
+        process.communicate()
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """Kill it with all its ranks."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def digests(said: str) -> dict[str, str]:
+    """The last digest that each rank has printed."""
+    return dict(line.split() for line in said.splitlines())
+
+
+@pytest.mark.parametrize(("world", "speaker"), [(2, 1), (4, 2)])
+def test_ranks_that_dawdle_stop_at_one_step_and_end_the_same(
+    world: int, speaker: int, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every rank's part of the checkpoint is of one step; each ends as if never interrupted."""
+    monkeypatch.setattr(coordinator_double, "PATIENCE", 60.0)  # they start slowly
+    with ranks(world, speaker) as running:
+        coordinator.wait_for(m.Attach)
+        coordinator.pause(1)
+        durable = coordinator.wait_for(m.Durable)
+        assert running.poll() is None
+        end(running)
+        undisturbed = digests(running.communicate()[0])
+    assert 0 < durable.step < STEPS
+    parts = [f"{durable.checkpoint}/rank-{rank}/run.pt" for rank in range(world)]
+    steps = [torch.load(part, weights_only=True)["step"] for part in parts]
+    assert steps == [durable.step] * world
+    with ranks(world, speaker, GPURUN_RESUME=durable.checkpoint) as running:
+        said, errors = running.communicate(timeout=60)
+    assert digests(said) == undisturbed, errors
+    assert len(undisturbed) == world
+    assert coordinator.wait_for(m.Resumed).step == durable.step
+    assert len(coordinator.peers) == 2, "more than one rank has a link"
