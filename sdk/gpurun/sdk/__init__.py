@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gpurun.sdk.data import Batches as Batches
     from gpurun.sdk.data import batches as batches
     from gpurun.sdk.digests import digest as digest
+    from gpurun.sdk.first import once as once
     from gpurun.sdk.loop import Job as Job
     from gpurun.sdk.loop import job as job
     from gpurun.sdk.trainable import Trainable as Trainable
@@ -24,10 +25,11 @@ _HOMES = {
     "batches": "data",
     "digest": "digests",
     "job": "loop",
+    "once": "first",
     "run": "training",
 }
 
-__all__ = ["Batches", "Job", "Result", "Trainable", "batches", "digest", "job", "run"]
+__all__ = ["Batches", "Job", "Result", "Trainable", "batches", "digest", "job", "once", "run"]
 
 
 def __getattr__(name: str) -> object:
@@ -42,3 +44,9 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if "GPURUN_JOB" in __import__("os").environ:
+    from gpurun.sdk.first import keep_random_states
+
+    keep_random_states()
