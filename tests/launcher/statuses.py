@@ -35,6 +35,7 @@ def job(
     reason: str = "",
     held: bool = False,
     incidents: int = 0,
+    progress: s.Progress | None = None,
 ) -> s.Job:
     """A running job, or a queued one with a reason."""
     return s.Job(
@@ -61,6 +62,6 @@ def job(
         pauses=0,
         attempt=1,
         pausable=None,
-        progress=None,
+        progress=progress,
         incidents=incidents,
     )

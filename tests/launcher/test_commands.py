@@ -25,7 +25,7 @@ from gpurun.protocol.messages import (
     StatusReply,
     WhyReply,
 )
-from gpurun.protocol.status import JobStory, ProcessUse, Status, StoryEntry
+from gpurun.protocol.status import JobStory, ProcessUse, Progress, Status, StoryEntry
 
 
 def ask_status(start: Start, coordinator: CoordinatorDouble, *words: str, shown: Status) -> str:
@@ -82,6 +82,21 @@ def test_status_names_a_job_that_has_outgrown_its_reservation(
 ) -> None:
     out = ask_status(start, coordinator, shown=status(jobs=(job(3, incidents=1),)))
     assert out.splitlines()[-1].endswith("train.py  has used more than it reserved")
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"),
+    [
+        (Progress(1200, 10_000, "loss 0.231", 720.0), "step 1200/10000, loss 0.231, 12 min left"),
+        (Progress(1200, 10_000, "", 40.0), "step 1200/10000, 40 s left"),
+        (Progress(7, None, "\x1b[2J"), "step 7, �[2J"),
+    ],
+)
+def test_status_shows_how_far_a_training_is(
+    start: Start, coordinator: CoordinatorDouble, progress: Progress, shown: str
+) -> None:
+    out = ask_status(start, coordinator, shown=status(jobs=(job(3, progress=progress),)))
+    assert out.splitlines()[-1].endswith(f"train.py  {shown}")
 
 
 def test_status_with_nothing_says_so(start: Start, coordinator: CoordinatorDouble) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import pwd
 from collections import OrderedDict
+from typing import get_args
 
 import msgspec
 
@@ -24,10 +25,8 @@ _log = logging.getLogger(__name__)
 
 _REFUSED_KEPT = 1000
 """Connections of another protocol that are remembered, so that nothing they say is believed."""
-_FROM_TRAINING = (
-    m.Attach, m.Detach, m.Capturing, m.Standing, m.Overdue, m.Durable, m.Refused, m.Resumed,
-    m.OutOfMemory, m.Cycled,
-)  # fmt: skip
+_FROM_TRAINING = tuple(kind for kind in get_args(m.Request) if "token" in kind.__struct_fields__)
+"""What only an attempt's own token lets anybody say."""
 
 
 Asked = m.AskStatus | m.AskWhy | m.AskEstimate | m.AskDoctor | m.SimulateLoad

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gpurun.launcher.lines import clean
 from gpurun.protocol.messages import WhyReply
 from gpurun.protocol.quantity import format_duration, format_share, format_size
-from gpurun.protocol.status import Device, Job, Status, StoryEntry
+from gpurun.protocol.status import Device, Job, Progress, Status, StoryEntry
 
 _UNKNOWN = "?"
 _NONE = "-"
@@ -97,9 +97,25 @@ def _remark(job: Job) -> str:
         return clean(job.reason.text)
     if job.exit_code is not None:
         return f"exit code {job.exit_code}"
-    if job.incidents:
-        return "has used more than it reserved"
-    return clean(job.progress.text) if job.progress else ""
+    over = ["has used more than it reserved"] if job.incidents else []
+    return clean(", ".join([*_progress(job.progress), *over]))
+
+
+def _progress(progress: Progress | None) -> list[str]:
+    """Such as `step 1200/10000`, `loss 0.231`, `12 min left`; what is not known is left out."""
+    if progress is None:
+        return []
+    of = "" if progress.total is None else f"/{progress.total}"
+    left = "" if progress.left is None else f"{_roughly(progress.left)} left"
+    return [part for part in (f"step {progress.step}{of}", progress.text, left) if part]
+
+
+def _roughly(seconds: float) -> str:
+    """A time that is worked out is never known to the second."""
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def _story_row(entry: StoryEntry) -> tuple[str, ...]:

@@ -298,6 +298,24 @@ class Cycled(Message, frozen=True):
     token: str
 
 
+PROGRESS_TEXT = 200
+"""Characters of a progress that are shown; whoever says more is cut off."""
+
+
+class Progress(Message, frozen=True):
+    """How far the training is; said rarely, and only when it has moved on."""
+
+    job: int
+    attempt: int
+    token: str
+    step: int
+    """Steps done, over all attempts."""
+    total: int = 0
+    """Steps in all; 0 where that is not known."""
+    text: str = ""
+    """Its own figures, such as `loss 0.231`."""
+
+
 class Detach(Message, frozen=True):
     """The training loop is over: there is nothing to pause any more."""
 
@@ -454,7 +472,7 @@ class Problem(Message, frozen=True):
 Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Standing | Released | Overdue | Durable | Unsaved | Refused | Resumed
-    | Detach | OutOfMemory | Cycled
+    | Detach | OutOfMemory | Cycled | Progress
     | AskStatus | AskWhy | AskEstimate | AskDoctor | Pause | Resume | Cancel | Adjust | Drain
     | SimulateLoad
 )  # fmt: skip

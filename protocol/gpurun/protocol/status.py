@@ -129,6 +129,8 @@ class Progress(msgspec.Struct, frozen=True):
     step: int
     total: int | None
     text: str
+    left: float | None = None
+    """Seconds of training that are left at the pace of its steps so far."""
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ DEVICES = (24 * GIB, 16 * GIB, 16 * GIB)
 WORDS = (
     m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
     m.Capturing, m.Standing, m.Released, m.Overdue, m.Durable, m.Unsaved, m.Refused,
-    m.Resumed, m.Submit,
+    m.Resumed, m.Submit, m.Progress,
 )  # fmt: skip
 PROGRAMS = [
     None,

@@ -38,6 +38,7 @@ def grant(state: State, job: Job, chosen: list[Verdict]) -> None:
         unpausable="",
     )
     state.trainers.pop(job.id, None)
+    state.progress.pop(job.id, None)
     state.forget_windows(job)
     state.send(state.launchers.get(job.id), grant_message(state, job))
 

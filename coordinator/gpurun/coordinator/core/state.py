@@ -19,6 +19,7 @@ from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.jobs import Jobs
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.lessons import profile_of
+from gpurun.coordinator.core.progress import Progress
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.core.transitions import Note, Trigger, next_state
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
@@ -61,6 +62,8 @@ class State:
         """Why no device could be looked at in the last round."""
         self.seen: dict[int, Seen] = {}
         """What samples have shown of each job; a new coordinator begins with what was written."""
+        self.progress: dict[int, Progress] = {}
+        """How far trainings have said to be in their present attempt."""
         self.history = History()
 
         self.launchers: dict[int, Peer] = {}
@@ -148,6 +151,7 @@ class State:
         if state not in (JobState.PAUSING, JobState.PAUSED, JobState.RESUMING):
             self._disappoint(job, detail)
         if state.ended:
+            self.progress.pop(job.id, None)
             self.ends.append(job)
             self._learn(job)
             self._retire(job)

@@ -12,6 +12,7 @@ from gpurun.coordinator.core.known import (
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.loads import loads_of
 from gpurun.coordinator.core.needs import with_need
+from gpurun.coordinator.core.progress import time_left
 from gpurun.coordinator.core.reasons import reason_of
 from gpurun.coordinator.core.state import State
 from gpurun.protocol import status
@@ -66,7 +67,7 @@ def job_view(state: State, job: Job, instant: ToText) -> status.Job:
         pauses=job.pauses,
         attempt=job.attempt,
         pausable=job.pausable,
-        progress=None,
+        progress=_progress(state, job),
         incidents=job.incidents,
     )
 
@@ -86,6 +87,16 @@ def _spans(state: State, job: Job) -> tuple[float, float, float]:
 def _reason(state: State, job: Job) -> status.Reason | None:
     reason = reason_of(state, job)
     return None if reason is None else status.Reason(reason.code, reason.text)
+
+
+def _progress(state: State, job: Job) -> status.Progress | None:
+    """As it said itself; while it is paused, nothing of what is left goes by."""
+    said = state.progress.get(job.id)
+    if said is None:
+        return None
+    trains = job.state in (JobState.RUNNING, JobState.PAUSING)
+    left = time_left(said, state.now.boot if trains else said.at)
+    return status.Progress(step=said.step, total=said.total, text=said.text, left=left)
 
 
 def _observed(state: State, job: Job) -> status.Observed:

@@ -45,7 +45,7 @@ def _way_out(state: State, job: Job, verdicts: list[Verdict]) -> Iterable[str]:
     for number in (holder for holder in holders if holder != job.id):
         yield f"  {_will_leave(state, state.jobs[number], job)}"
     now, jobs = state.now.boot, state.jobs
-    waits = [wait_on(verdict.load, job, jobs, state.settings, now) for verdict in blocked]
+    waits = [wait_on(v.load, job, jobs, state.settings, now, state.progress) for v in blocked]
     known = sorted(wait for wait in waits if wait is not None)
     lacking = job.spec.gpus - (len(verdicts) - len(blocked))
     if len(known) >= lacking:
@@ -71,7 +71,8 @@ def _will_leave(state: State, holder: Job, job: Job) -> str:
     left = remaining(holder, now)
     if left is not None and left <= cost(holder, (ways_left(holder) or (Way.EXIT,))[0]):
         return f"{holder.label} ends in about {format_duration(left)}: sooner than a pause pays"
-    until = "" if left is None else f", and ends in about {format_duration(left)}"
+    end = remaining(holder, now, state.progress)
+    until = "" if end is None else f", and ends in about {format_duration(end)}"
     if why := unasked_for(holder, job, state.settings, now):
         return f"{holder.label} is not asked to step aside: {why}{until}"
     if holder.refused:
