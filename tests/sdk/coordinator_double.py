@@ -85,6 +85,11 @@ class Coordinator:
         """What was heard of this kind."""
         return [message for message in self.heard if isinstance(message, kind)]
 
+    @property
+    def talk(self) -> list[m.Message]:
+        """What was heard but for how the training gets on."""
+        return [said for said in self.heard if not isinstance(said, m.Cycled | m.Progress)]
+
     def wait_for(self, kind: type[M], count: int = 1) -> M:
         """The message of this kind that is the count-th heard."""
         wait_until(lambda: len(self.of(kind)) >= count, f"{count} of {kind.__name__}")

@@ -120,9 +120,9 @@ def test_the_conversation(coordinator: Coordinator, links: list[Link]) -> None:
     go_on_when_durable(coordinator)
     sdk.run(Tiny, {"before_step": asks_before(1, coordinator, links)}, steps=3)
     coordinator.wait_for(m.Detach)
-    kinds = [type(message).__name__ for message in coordinator.heard]
+    kinds = [type(message).__name__ for message in coordinator.talk]
     assert kinds == ["Hello", "Attach", "Capturing", "Durable", "Detach"]
-    attach, capturing, durable, detach = coordinator.heard[1:]
+    attach, capturing, durable, detach = coordinator.talk[1:]
     assert isinstance(attach, m.Attach)
     assert (attach.pausable, attach.resting, attach.token) == (("stand", "park", "exit"), 0, TOKEN)
     assert detach == m.Detach(job=JOB, attempt=attach.attempt, token=TOKEN, pid=attach.pid)

@@ -39,9 +39,12 @@ class Connection:
         """Have what is queued sent on after the close, for so long at most."""
         self._socket.linger = int(seconds * 1000)
 
-    def receive(self) -> list[m.Message]:
-        """Sleep until something happens; return what has arrived."""
-        ready = dict(self._poller.poll(self._timeout()))
+    def receive(self, until: float | None = None) -> list[m.Message]:
+        """Sleep until something happens, or that instant (monotonic seconds) has come.
+
+        Return what has arrived.
+        """
+        ready = dict(self._poller.poll(self._timeout(until)))
         if self._wake in ready:
             os.eventfd_read(self._wake)
         if not self.connected and ready.get(self._socket, 0) & zmq.POLLOUT:
@@ -53,11 +56,12 @@ class Connection:
             self.alive = False
         return received
 
-    def _timeout(self) -> int | None:
-        """Milliseconds, rounded up so as not to wake before the deadline."""
-        if self._deadline is None:
+    def _timeout(self, until: float | None) -> int | None:
+        """Milliseconds, rounded up so as not to wake before the first of both instants."""
+        instants = [instant for instant in (self._deadline, until) if instant is not None]
+        if not instants:
             return None
-        return max(0, math.ceil((self._deadline - time.monotonic()) * 1000))
+        return max(0, math.ceil((min(instants) - time.monotonic()) * 1000))
 
     def watch(self, pid: int) -> None:
         """Learn of the coordinator's end from its pidfd.

@@ -19,6 +19,7 @@ from gpurun.protocol import messages as m
 from gpurun.protocol.version import PROTOCOL
 from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.connection import PATIENCE_MAX, PATIENCE_MIN, Connection
+from gpurun.sdk.progress import Progress
 from gpurun.sdk.say import say
 
 FAREWELL = 1.0
@@ -58,6 +59,8 @@ class Link:
         self._outbox: deque[m.Message] = deque()
         self._closing = False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.progress = Progress(self._wake, resumed or 0)
+        """What the training tells of itself at each step."""
         self._thread = threading.Thread(target=self._serve, name="gpurun", daemon=True)
 
     def open(self) -> None:
@@ -69,6 +72,7 @@ class Link:
         if os.getpid() != self._pid:
             return
         self._closing = True
+        self.progress.close()
         os.eventfd_write(self._wake, 1)
         self._thread.join(FAREWELL)
         if not self._thread.is_alive():
@@ -134,6 +138,7 @@ class Link:
         with self.changed:
             rest = _rest(self.resting, self.saved)
         self._drop_answers()
+        self.progress.forget()
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
         connection.send(self._attach(rest))
         if self._resumed is not None:
@@ -159,16 +164,23 @@ class Link:
                 greeted = True
             if greeted:
                 self._send_all(connection)
-            for message in connection.receive():
+                self._send_progress(connection)
+            for message in connection.receive(self.progress.due() if greeted else None):
                 self._on_message(message, connection)
         if greeted and self._closing:
             self._send_all(connection)
+            self._send_progress(connection, last=True)
             connection.send(m.Detach(**self.fields(), pid=self._pid))
             connection.flush(FAREWELL)
 
     def _send_all(self, connection: Connection) -> None:
         while self._outbox:
             connection.send(self._outbox.popleft())
+
+    def _send_progress(self, connection: Connection, *, last: bool = False) -> None:
+        news = self.progress.news(last=last)
+        if news is not None:
+            connection.send(m.Progress(**self.fields(), **news))
 
     def _on_message(self, message: m.Message, connection: Connection) -> None:
         with self.changed:

@@ -77,12 +77,14 @@ def _train_under_gpurun(trainable: T, steps: int, attempt: "Attempt") -> Result[
 
     metrics: dict[str, Any] = {}
     with opened(_subject(trainable), attempt) as session:
-        asked = session.asked
+        asked, link = session.asked, session.link
         try:
             for done in range(session.step, steps):
                 if asked():
                     session.step_aside(done)
                 metrics = trainable.step() or {}
+                if link is not None:
+                    link.progress.tell(done + 1, steps, metrics)
         except Exception as error:
             session.tell_of(error)
             raise

@@ -1,0 +1,127 @@
+"""How far the training is, for `gpurun status`: said by the thread of the link, now and then.
+
+The training only stores what it has come to; it wakes the thread once, when the thread has gone to
+sleep for lack of anything new. So a training that does not move costs nothing, and one that does
+costs a few stores a step.
+"""
+
+import os
+import sys
+import time
+from itertools import islice
+from numbers import Integral, Real
+from typing import Any
+
+from gpurun.protocol.messages import PROGRESS_TEXT
+
+EVERY = 2.0
+"""Seconds from one word to the next, at least."""
+FIGURES = 4
+"""How many of a step's metrics are shown."""
+_LARGEST = 2**63 - 1
+"""A step beyond it is no number that a message can hold."""
+
+
+class Progress:
+    """What the training has come to, and what of it has been said."""
+
+    def __init__(self, wake: int, begun: int) -> None:
+        """Poll `wake`, an eventfd, in the thread; `begun` is the step where this attempt began."""
+        self._wake, self._pid = wake, os.getpid()
+        self._begun = self._said = self._step = begun
+        self._total = 0
+        self._metrics: object = None
+        self._asleep = True
+        """Whether the thread looks again only when it is woken."""
+        self._due = 0.0
+        """The instant (monotonic seconds) from which on the thread may say something."""
+
+    # --- in the training
+
+    def tell(self, step: int, total: int, metrics: object) -> None:
+        """So many steps are done, of so many (0 where that is not known), with these metrics.
+
+        Called at every step: whatever is wrong with the values shows when they are said.
+        """
+        self._step = step
+        self._total = total
+        self._metrics = metrics
+        if self._asleep:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        self._asleep = False
+        if os.getpid() == self._pid:
+            os.eventfd_write(self._wake, 1)
+
+    # --- in the thread
+
+    def due(self) -> float | None:
+        """The instant (monotonic seconds) at which to look; None to sleep until woken."""
+        return None if self._asleep else self._due
+
+    def news(self, *, last: bool = False) -> dict[str, Any] | None:
+        """What there is to say now, as fields of the message; `last` comes too soon as well.
+
+        None where it is too soon, or nothing has moved since: then the thread may sleep.
+        """
+        now = time.monotonic()
+        if now < self._due and not last:
+            return None
+        if self._step == self._said:
+            self._asleep = True
+            if self._step == self._said:
+                return None
+            self._asleep = False  # it has moved meanwhile, and may have taken the thread for awake
+        self._said, self._due = self._step, now + EVERY
+        return {
+            "step": _count(self._said),
+            "total": _count(self._total),
+            "text": _text(self._metrics),
+        }
+
+    def forget(self) -> None:
+        """Say it all anew: whoever listens now has heard nothing yet."""
+        self._said, self._due, self._asleep = self._begun, 0.0, False
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        self._pid = 0
+
+
+def _count(value: object) -> int:
+    return min(max(int(value), 0), _LARGEST) if isinstance(value, Integral) else 0
+
+
+def _text(metrics: object) -> str:
+    """The first metrics; of values that only a device or somebody else's code can tell, nothing."""
+    if type(metrics) is not dict:
+        return ""
+    try:
+        items = list(metrics.items())
+    except RuntimeError:  # the training changes it just now
+        return ""
+    known = ((name, _figure(value)) for name, value in items if type(name) is str)
+    shown = islice((f"{name} {figure}" for name, figure in known if figure), FIGURES)
+    return ", ".join(shown)[:PROGRESS_TEXT].encode(errors="replace").decode()
+
+
+def _figure(value: Any) -> str:
+    try:
+        if type(value) is str:
+            return value
+        if isinstance(value, Integral):
+            return str(int(value))
+        if isinstance(value, Real):
+            return f"{float(value):.4g}"
+        return f"{value.item():.4g}" if _is_scalar_on_the_host(value) else ""
+    except Exception:  # noqa: BLE001 - whatever a training counts must not end its link
+        return ""
+
+
+def _is_scalar_on_the_host(value: Any) -> bool:
+    """Whether it can be read at once: to read a tensor of a device would wait for the device."""
+    torch = sys.modules.get("torch")
+    if torch is None or type(value) is not torch.Tensor:
+        return False
+    return bool(value.device.type == "cpu" and value.dim() == 0)
