@@ -20,6 +20,8 @@ from gpurun.protocol.messages import (
     Hello,
     Pause,
     Problem,
+    Rehearse,
+    Rehearsed,
     Resume,
     SimulateLoad,
     StatusReply,
@@ -194,6 +196,35 @@ def test_ctrl_c_ends_the_waiting_for_a_pause_with_130_and_no_traceback(
     assert command.stderr.readline() == "gpurun: asked\n"
     os.kill(command.pid, signal.SIGINT)
     assert ended(command) == (130, "", "\n")  # closes the terminal's ^C
+
+
+def test_a_rehearsal_tries_each_way_that_is_on_offer_and_says_each_on_a_line(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    """The way that is refused is an error, and those behind it are tried all the same."""
+    command = start("pause", "--rehearse", "mine")
+    assert coordinator.expect(Rehearse) == Rehearse(job="mine")
+    coordinator.send(Done(job=3, text="job 3 is asked to stand", pending=True))
+    coordinator.send(Rehearsed(job=3, text="job 3 can stand", further="park"))
+    assert coordinator.expect(Rehearse) == Rehearse(job="mine", how="park")
+    refusal = "job 3 cannot park: no host memory"
+    coordinator.send(Rehearsed(job=3, text=refusal, refused=True, further="exit"))
+    assert coordinator.expect(Rehearse) == Rehearse(job="mine", how="exit")
+    coordinator.send(Rehearsed(job=3, text="job 3 can exit"))
+    said = f"gpurun: job 3 is asked to stand\ngpurun: error: {refusal}\n"
+    assert ended(command) == (1, "job 3 can stand\njob 3 can exit\n", said)
+
+
+def test_several_jobs_rehearse_one_after_the_other(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start("pause", "--rehearse", "3", "4")
+    assert coordinator.expect(Rehearse).job == "3"
+    coordinator.send(Problem(text="job 3 (x) cannot rehearse a pause: it is queued", code=1))
+    assert coordinator.expect(Rehearse).job == "4"
+    coordinator.send(Rehearsed(job=4, text="job 4 can stand"))
+    said = "gpurun: error: job 3 (x) cannot rehearse a pause: it is queued\n"
+    assert ended(command) == (1, "job 4 can stand\n", said)
 
 
 def test_resume_and_cancel_name_their_jobs_and_the_grace(

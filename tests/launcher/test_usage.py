@@ -27,6 +27,11 @@ from tests.launcher.conftest import Start, ended, inside_job
         (["status", "extra"], 2, "unexpected extra argument"),
         (["pause"], 2, "missing argument 'JOB...'; gpurun pause --help shows what"),
         (
+            ["pause", "--rehearse", "--no-wait", "3"],
+            2,
+            "waits for its outcome; leave --no-wait out",
+        ),
+        (
             ["coordinator", "xyz"],
             2,
             "no such command 'xyz'; gpurun coordinator --help shows",

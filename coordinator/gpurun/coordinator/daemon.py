@@ -46,6 +46,7 @@ from gpurun.protocol.messages import (
     Message,
     Pause,
     Problem,
+    Rehearse,
     Resume,
     Submit,
 )
@@ -230,6 +231,6 @@ def rounds(monitor: Monitor) -> list[SampleEvent]:
 
 def _can_be_refused(message: Message) -> bool:
     """A wish may be refused while nothing can be written; what has happened may not."""
-    return isinstance(message, Pause | Resume | Cancel | Adjust | Drain) or (
+    return isinstance(message, Pause | Rehearse | Resume | Cancel | Adjust | Drain) or (
         isinstance(message, Submit) and message.held is None
     )

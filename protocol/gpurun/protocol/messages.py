@@ -376,6 +376,14 @@ class Pause(Message, frozen=True):
     job: str
 
 
+class Rehearse(Message, frozen=True):
+    """Pause a running job and let it go on at once; answered when it trains again."""
+
+    job: str
+    how: str = ""
+    """stand, park or exit; empty for the first of them that the job offers."""
+
+
 class Resume(Message, frozen=True):
     """Back into the queue; answered at once."""
 
@@ -461,6 +469,16 @@ class Done(Message, frozen=True):
     """True while the effect is still to come: a last Done follows."""
 
 
+class Rehearsed(Message, frozen=True):
+    """Answers Rehearse: what the pause took, or why the job refused it and goes on."""
+
+    job: int
+    text: str
+    refused: bool = False
+    further: str = ""
+    """The next way that the job offers; empty after the last."""
+
+
 class Problem(Message, frozen=True):
     """The request was refused and changed nothing; one line that says what to do."""
 
@@ -473,13 +491,14 @@ Request = (
     Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
     | Attach | Capturing | Standing | Released | Overdue | Durable | Unsaved | Refused | Resumed
     | Detach | OutOfMemory | Cycled | Progress
-    | AskStatus | AskWhy | AskEstimate | AskDoctor | Pause | Resume | Cancel | Adjust | Drain
-    | SimulateLoad
+    | AskStatus | AskWhy | AskEstimate | AskDoctor
+    | Pause | Rehearse | Resume | Cancel | Adjust | Drain | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 
 Reply = (
     Welcome | Accepted | Waiting | Grant | EndTree | Terminate | Paused | Ended
-    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | DoctorReply | Done | Problem
+    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | DoctorReply | Done | Rehearsed
+    | Problem
 )  # fmt: skip
 """What the coordinator writes."""

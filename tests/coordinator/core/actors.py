@@ -1,5 +1,7 @@
 """Random launchers, trainings and strangers around a scheduler, for the property tests."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from tests.coordinator.core.world import OTHER_USER, USER, World
@@ -21,7 +23,7 @@ PROGRAMS = [
     *(ProgramId(path="/x.py", digest="1", arguments=("--batch", str(n))) for n in (8, 16)),
 ]
 LIVE = (JobState.RUNNING, JobState.PAUSING, JobState.PAUSED, JobState.RESUMING)
-COMMANDS = (m.Pause, m.Resume, m.Cancel, m.Adjust)
+COMMANDS = (m.Pause, m.Rehearse, m.Resume, m.Cancel, m.Adjust)
 
 
 class Actors(RuleBasedStateMachine):
@@ -210,7 +212,7 @@ def word_about(job: Job, word: type[m.Message], attempt: int) -> m.Message:
     if word is m.Submit:
         return m.Submit(uuid=job.uuid, spec=job.spec)
     if word in COMMANDS:
-        more = {"priority": 7} if word is m.Adjust else {}
+        more: dict[str, Any] = {"priority": 7} if word is m.Adjust else {}
         return word(job=str(job.id), **more)
     facts = {
         "job": job.id,

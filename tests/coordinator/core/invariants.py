@@ -18,6 +18,7 @@ def check(state: State, stored: Mapping[int, Job]) -> None:
     _in_the_store(state, stored)
     _charged_while_there(state)
     _consistent(state)
+    _nobody_waits_for_what_is_not_tried(state)
     _loads_are_fresh(state)
 
 
@@ -74,6 +75,14 @@ def _consistent(state: State) -> None:
         if job.state in (JobState.QUEUED, JobState.STARTING, JobState.RUNNING):
             assert job.pause is None, job
         assert not (job.state is JobState.QUEUED and job.checkpoint), job
+
+
+def _nobody_waits_for_what_is_not_tried(state: State) -> None:
+    """A rehearsal is under way, or only its checkpoint is still to come."""
+    for number, tried in state.rehearsals.items():
+        job = state.jobs[number]
+        assert not job.state.ended, job
+        assert tried.returning is not None or job.is_tried, job
 
 
 def _loads_are_fresh(state: State) -> None:

@@ -38,8 +38,8 @@ class Machine(Actors):
         self.patch.stop()
         Machine.events += self.world.events
 
-    @rule(number=PICK, command=st.sampled_from([m.Pause, m.Resume, m.Cancel]))
-    def command(self, number: int, command: type[m.Pause | m.Resume | m.Cancel]) -> None:
+    @rule(number=PICK, command=st.sampled_from([m.Pause, m.Rehearse, m.Resume, m.Cancel]))
+    def command(self, number: int, command: type[m.Pause | m.Rehearse | m.Resume]) -> None:
         job = self.pick(number, *JobState)
         if job is not None:
             self.world.command(command(job=str(job.id)), uid=job.uid)

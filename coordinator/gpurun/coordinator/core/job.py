@@ -75,6 +75,8 @@ class PauseOrder(msgspec.Struct, frozen=True):
     unsaved: bool = False
     """Whether the checkpoint of one that parks could not be written."""
     how: Way = Way.EXIT
+    rehearsal: bool = False
+    """Whether it is only tried: the job goes on at once, before anybody takes its room."""
 
 
 class PauseCost(msgspec.Struct, frozen=True):
@@ -211,6 +213,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def parked(self) -> bool:
         """Whether it stays with its state in host memory."""
         return self.stays and self.pause is not None and self.pause.released > 0
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether it has stepped aside only to try that, and waits to go on."""
+        return self.state is JobState.PAUSED and self.ready and self.is_tried
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether the pause under way is a rehearsal."""
+        return self.pause is not None and self.pause.rehearsal
 
     @property
     def ready(self) -> bool:

@@ -37,12 +37,15 @@ def return_place(job: Job, ageing: float, first: Place | None) -> Place:
 def in_order(jobs: "Jobs", pausing: Pausing, now: float) -> Iterator[Job]:
     """The waiting jobs, first in line first.
 
-    Who has been paused for `max_paused` heads the queue: it has given way long enough. Then come
-    those for whom others step aside: the room that this frees is theirs.
+    Who only rehearses a pause heads the queue: its room is its own. Then comes who has been paused
+    for `max_paused`: it has given way long enough. Then those for whom others step aside: the room
+    that this frees is theirs.
     """
     asked = [job for job in jobs.active() if job.state in _ASKED]
+    first = {job.id: job for job in asked if job.rehearses}
     back = [job for job in asked if absent_too_long(job, pausing, now)]
-    first = {job.id: job for job in sorted(back, key=rank)}
+    for job in sorted(back, key=rank):
+        first.setdefault(job.id, job)
     for waiter in sorted(_beneficiaries(asked, jobs), key=rank):
         first.setdefault(waiter.id, waiter)
     yield from first.values()

@@ -10,24 +10,31 @@ from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import EndTree, GoOn, Paused, PauseRequest
 
 
-def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
-    """Ask a running job to step aside: for waiting jobs, or with none for a person."""
+def ask(
+    state: State, job: Job, how: Way, waiters: tuple[int, ...] = (), *, rehearsal: bool = False
+) -> Job:
+    """Ask a running job to step aside: for waiting jobs, or with none for a person.
+
+    It is held then until the person resumes it, unless it is only a rehearsal.
+    """
     order = PauseOrder(
         request=state.next_request,
         deadline=state.now.boot + state.settings.pause.deadline,
         by_user=not waiters,
         waiters=waiters,
         how=how,
+        rehearsal=rehearsal,
     )
     state.next_request += 1
-    whom = "a person" if not waiters else ", ".join(f"job {waiter}" for waiter in waiters)
+    person = "a rehearsal" if rehearsal else "a person"
+    whom = ", ".join(f"job {waiter}" for waiter in waiters) or person
     job = state.move(
         job,
         Trigger.PAUSE,
         f"for {whom}",
         pause=order,
         request=order.request,
-        held=job.held or not waiters,
+        held=job.held or not (waiters or rehearsal),
     )
     _say(state, job, order)
     return job
@@ -35,7 +42,10 @@ def ask(state: State, job: Job, how: Way, waiters: tuple[int, ...] = ()) -> Job:
 
 def leave(state: State, job: Job, order: PauseOrder, waiters: tuple[int, ...]) -> Job:
     """End a parked job whose checkpoint is on disk: they lack what it keeps of the device."""
-    order = msgspec.structs.replace(order, how=Way.EXIT, waiters=waiters)
+    by_user = order.by_user and not order.rehearsal
+    order = msgspec.structs.replace(
+        order, how=Way.EXIT, waiters=waiters, by_user=by_user, rehearsal=False
+    )
     whom = ", ".join(f"job {waiter}" for waiter in waiters)
     kept = seen_to_keep(state, job)
     job = state.move(job, Trigger.LEAVE, f"for {whom}", pause=order, parked_memory=kept)

@@ -124,7 +124,11 @@ def leaves_for(job: Job, blocked: Job, settings: Settings) -> bool:
 
 
 def is_leaving(job: Job) -> bool:
-    """Stepping aside already, or ended and not yet seen gone."""
+    """Stepping aside already, or ended and not yet seen gone; who only rehearses comes back."""
+    return not job.is_tried and _is_going(job)
+
+
+def _is_going(job: Job) -> bool:
     return job.state is JobState.PAUSING or job.left is not None
 
 

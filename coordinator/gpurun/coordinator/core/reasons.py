@@ -28,7 +28,7 @@ def own_reason(state: State, job: Job) -> WaitReason | None:
         return WaitReason(ReasonCode.AFTER, f"starts when {names} has finished")
     if job.stopped or (job.id not in state.launchers and not job.stays):
         return WaitReason(ReasonCode.STOPPED, "its launcher is stopped; fg in its shell")
-    if state.drained:
+    if state.drained and not job.rehearses:  # it is one of those that run already
         text = "nothing new is admitted; gpurun drain --off ends that"
         return WaitReason(ReasonCode.DRAINED, text)
     return None

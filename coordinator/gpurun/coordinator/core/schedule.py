@@ -1,6 +1,6 @@
 """One pass over the queue, a function of the state: it is planned, and then carried out."""
 
-from gpurun.coordinator.core import orders, telling
+from gpurun.coordinator.core import orders, rehearsing, telling
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.lease import grant
 from gpurun.coordinator.core.pausing import is_leaving
@@ -68,6 +68,7 @@ def _settle_pauses(state: State, plan: Plan) -> set[int]:
             orders.ask(state, job, plan.ways[job.id], waiters)
             asked.add(job.id)
         elif order is not None and waiters and job.parked and not is_leaving(job):
+            rehearsing.break_off(state, job, "others lack what it keeps of its device")
             orders.leave(state, job, order, waiters)
         elif order is not None and order.stage is Stage.ASKED:
             _keep_or_withdraw(state, job, order, waiters)

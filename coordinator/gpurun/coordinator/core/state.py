@@ -20,6 +20,7 @@ from gpurun.coordinator.core.jobs import Jobs
 from gpurun.coordinator.core.ledger import Load
 from gpurun.coordinator.core.lessons import profile_of
 from gpurun.coordinator.core.progress import Progress
+from gpurun.coordinator.core.rehearsal import Rehearsal
 from gpurun.coordinator.core.settings import Settings
 from gpurun.coordinator.core.transitions import Note, Trigger, next_state
 from gpurun.protocol.job import JobState, ReasonCode, WaitReason
@@ -75,6 +76,8 @@ class State:
         """CLOCK_BOOTTIME until which the expected ones are waited for."""
         self.asked_to_pause: defaultdict[int, list[Peer]] = defaultdict(list)
         """Commands that wait until a job is paused."""
+        self.rehearsals: dict[int, Rehearsal] = {}
+        """What those who rehearse a pause have shown so far, and who waits for the whole."""
         self.ends: list[Job] = []
         """Jobs that the event under way has ended, and whose dependents have not heard of it."""
         self.retries: dict[int, float] = {}
@@ -247,6 +250,10 @@ class State:
         text = f"{job.label} is {job.state}, not paused: {detail}"
         for peer in self.asked_to_pause.pop(job.id, ()):
             self.send(peer, Problem(text=text, code=1))
+        tried = self.rehearsals.get(job.id)
+        if tried is not None and (job.state.ended or tried.returning is None):
+            del self.rehearsals[job.id]
+            self.send(tried.peer, Problem(text=text, code=1))
 
     def _retire(self, job: Job) -> None:
         """Keep an ended job only while it is charged; then among the last that ended."""

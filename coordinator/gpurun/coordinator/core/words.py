@@ -20,6 +20,8 @@ def place_text(devices: Iterable[tuple[int, str]]) -> str:
 def pause_text(state: State, job: Job) -> str:
     """For whom a job has stepped aside, and for about how long."""
     order = job.pause
+    if job.is_tried and not job.held:
+        return "for a rehearsal; it goes on at once"
     if job.held or order is None or not order.waiters:
         return f"by hand; gpurun resume {job.id} lets it go on"
     waiters = [state.find(waiter) for waiter in order.waiters]

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gpurun.coordinator.core import orders
+from gpurun.coordinator.core import orders, rehearsing
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job
 from gpurun.coordinator.core.pausing import unpausable, ways
@@ -32,7 +32,8 @@ def on_pause(state: State, event: MessageEvent, message: Pause) -> None:
 
 
 def _hold(state: State, event: MessageEvent, job: Job) -> None:
-    state.move(job, Trigger.PAUSE, "held", held=True, held_for="")
+    order = rehearsing.in_earnest(state, job)
+    state.move(job, Trigger.PAUSE, "held", held=True, held_for="", pause=order)
     state.pass_wanted = True
     what = "stays paused" if job.state is JobState.PAUSED else "is held"
     text = f"{job.label} {what}; gpurun resume {job.id} lets it go on"
@@ -49,8 +50,9 @@ def _ask(state: State, event: MessageEvent, job: Job) -> None:
 
 
 def _join(state: State, event: MessageEvent, job: Job) -> None:
-    if job.pause is not None:
-        by_user = msgspec.structs.replace(job.pause, by_user=True)
+    order = rehearsing.in_earnest(state, job)
+    if order is not None:
+        by_user = msgspec.structs.replace(order, by_user=True)
         state.move(job, Trigger.PAUSE, "for a person too", pause=by_user, held=True)
     _wait(state, event, job)
 

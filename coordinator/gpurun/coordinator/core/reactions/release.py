@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gpurun.coordinator.core import rehearsing
 from gpurun.coordinator.core.job import Job, PauseOrder, Stage
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
@@ -56,6 +57,7 @@ def _paused(state: State, job: Job) -> None:
 def tell_paused(state: State, job: Job) -> None:
     """Tell its launcher, and who waits for the pause."""
     state.send(state.launchers.get(job.id), Paused(job=job.id, text=pause_text(state, job)))
+    rehearsing.stepped_aside(state, job)
     for peer in state.asked_to_pause.pop(job.id, ()):
         text = f"{job.label} is paused; gpurun resume {job.id} lets it go on"
         state.send(peer, Done(job=job.id, text=text))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gpurun.coordinator.core import orders
+from gpurun.coordinator.core import orders, rehearsing
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, PauseCost, Stage, Way
 from gpurun.coordinator.core.pausing import DAY, ways
@@ -44,6 +44,7 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
     job = attempt_of(state, event, message.job, message.attempt)
     if job is None or job.state.ended:
         return
+    rehearsing.saved(state, job, message)
     detail = f"step {message.step}, {message.size} bytes in {message.seconds:.3f} s"
     if orders.parks_for(job, message.request):
         saved(state, job, message.checkpoint, detail)
@@ -59,6 +60,8 @@ def on_unsaved(state: State, event: MessageEvent, message: Unsaved) -> None:
     """The checkpoint of a parked job did not come on disk: it can only go on from memory."""
     job = attempt_of(state, event, message.job, message.attempt)
     order = None if job is None or job.state.ended else job.pause
+    if job is not None:
+        rehearsing.unsaved(state, job, message.request, message.text)
     if job is not None and order is not None and orders.parks_for(job, message.request):
         order = msgspec.structs.replace(order, unsaved=True)
         state.update(job, Note.UNSAVED, message.text, pause=order)
@@ -69,6 +72,7 @@ def on_refused(state: State, event: MessageEvent, message: Refused) -> None:
     """Something stands in the way of a pause that loses nothing."""
     job = attempt_of(state, event, message.job, message.attempt)
     if job is not None and orders.order_of(job, message.request) is not None:
+        rehearsing.refused(state, job, message.text)
         orders.refused(state, job, message.text)
 
 
@@ -78,6 +82,7 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     if job is None or job.state is not JobState.RESUMING:
         return
     asked = state.asked_to_pause.pop(job.id, [])
+    rehearsing.came_back(state, job, message.step)
     # Who speaks was spawned, also where its launcher has not said so yet.
     changes = {"lease": None, **came_back(state, job), **_return_cost(state, job)}
     job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
