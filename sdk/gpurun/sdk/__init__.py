@@ -7,6 +7,7 @@ the same script simply trains.
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest
 if TYPE_CHECKING:
+    from gpurun.sdk.checking import check as check
     from gpurun.sdk.data import Batches as Batches
     from gpurun.sdk.data import batches as batches
     from gpurun.sdk.digests import digest as digest
@@ -23,13 +24,25 @@ _HOMES = {
     "Result": "training",
     "Trainable": "trainable",
     "batches": "data",
+    "check": "checking",
     "digest": "digests",
     "job": "loop",
     "once": "first",
     "run": "training",
 }
 
-__all__ = ["Batches", "Job", "Result", "Trainable", "batches", "digest", "job", "once", "run"]
+__all__ = [
+    "Batches",
+    "Job",
+    "Result",
+    "Trainable",
+    "batches",
+    "check",
+    "digest",
+    "job",
+    "once",
+    "run",
+]
 
 
 def __getattr__(name: str) -> object:

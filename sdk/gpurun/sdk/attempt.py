@@ -18,6 +18,8 @@ class Attempt(NamedTuple):
     """The checkpoint to go on from; empty at a first start."""
     limit: int = 0
     """Bytes of each device that PyTorch may allocate with its context; 0 where nothing is said."""
+    checks: bool = False
+    """Whether this is a check of save and load, with no coordinator."""
 
 
 def attempt() -> Attempt | None:
@@ -32,6 +34,7 @@ def attempt() -> Attempt | None:
             checkpoints=os.environ["GPURUN_CHECKPOINT_DIR"],
             resume=get("GPURUN_RESUME", ""),
             limit=int(get("GPURUN_MEMORY_LIMIT", "0")),
+            checks="GPURUN_CHECK" in os.environ,
         )
     except (KeyError, ValueError):
         return None

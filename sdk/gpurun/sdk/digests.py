@@ -5,6 +5,7 @@ type, its length or shape, and its bytes. Devices do not count.
 """
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -29,6 +30,31 @@ def digest(state: object) -> str:
     sha = hashlib.sha256()
     _walk(node, sha)
     return sha.hexdigest()
+
+
+def leaf_digests(values: dict[str, Any]) -> dict[str, str]:
+    """SHA-256 of each single value, by a name that its script knows; random states come last."""
+    unchanged = Encoder(lambda _path, _value: True)
+    named = {**values, "random states": rng.capture()}
+    return dict(_leaves(unchanged.encode(named, "it"), ""))
+
+
+def _leaves(node: Node, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict) and TAG not in node:
+        for name in node:
+            yield from _leaves(node[name], f"{path}.{name}" if path else str(name))
+    elif isinstance(node, dict) and node[TAG] in ("stateful", "generator"):
+        yield from _leaves(node["state"], path)
+        yield from _leaves(node.get("beside", {}), f"{path}.beside state_dict")
+    elif isinstance(node, dict) and isinstance(node.get("items"), dict):
+        yield from _leaves(node["items"], path)
+    elif isinstance(node, (list, tuple)) and node:
+        for index, item in enumerate(node):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        sha = hashlib.sha256()
+        _walk(node, sha)
+        yield path, sha.hexdigest()
 
 
 def _walk(node: Node, sha: Any) -> None:

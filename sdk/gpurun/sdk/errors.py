@@ -1,10 +1,15 @@
 """What can go wrong in a checkpoint; each carries one line that says what to do.
 
+CheckError              what sdk.check has found lost
 CheckpointError
 ├── UnsavedError    an attribute that can neither be saved nor shown unchanged
 ├── NoRoomError     the disk is too full to begin
 └── RanksError      another rank of the same training cannot do its part
 """
+
+
+class CheckError(Exception):
+    """A save and a load lose something; the text names the first of it."""
 
 
 class CheckpointError(Exception):

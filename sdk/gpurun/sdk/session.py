@@ -46,6 +46,7 @@ class Session:
         self.unsaved = ""
         """Why no checkpoint of it could be gone on from; empty where one could."""
         self._resume = attempt.resume
+        self._checks = attempt.checks
         self._ranks = ranks
         self.run = run
         """Which training of its script it is, from 0: a checkpoint belongs to one of them."""
@@ -59,7 +60,7 @@ class Session:
         """Whether there is something to do at this safe point; read at each, without a lock."""
         if self.link is not None and self.link.request is not None:
             return True
-        return self._ranks is not None and self._ranks.posted()
+        return self._checks or (self._ranks is not None and self._ranks.posted())
 
     def step_aside(self, step: int, turn: int | None = None, *, evaluates: bool = False) -> None:
         """Answer what is asked, so many steps being done; return when the training is to go on.
@@ -68,6 +69,11 @@ class Session:
         One that evaluates may stand or park, and comes to a request to exit at its next turn;
         where there are other ranks, it does nothing before that.
         """
+        if self._checks:
+            from gpurun.sdk.checking import at_safe_point
+
+            at_safe_point(self, step)
+            return
         from gpurun.sdk.pause import step_aside
 
         if self._ranks is not None:
@@ -172,7 +178,7 @@ def _begun(subject: Subject, attempt: Attempt, run: int) -> Session:
     resumed = None if again else loaded
     if loaded is None and attempt.resume and run == 0:
         resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
-    speaks = ranks is None or ranks.speaks
+    speaks = (ranks is None or ranks.speaks) and not attempt.checks
     link = _link(attempt, subject, pausable, resumed) if speaks else None
     session = Session(subject, attempt, run, loaded or 0, link, ranks)
     session.unsaved = unsaved
