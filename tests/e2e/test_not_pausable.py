@@ -12,7 +12,9 @@ def test_a_script_without_the_sdk_is_never_paused(machine: Machine) -> None:
     assert refused.returncode == 1
     text = one_error(refused.stderr)
     assert "job 1 (cat) cannot be paused: it does not use the gpurun SDK" in text
-    assert "build it on sdk.Trainable and sdk.run to make it pausable" in text
+    assert (
+        "build it on sdk.Trainable and sdk.run, or say --pause-signal, to make it pausable" in text
+    )
     machine.open_gate()
     assert job.end() == 0
     assert [line.state for line in machine.log(1) if line.trigger == "pause asked"] == []

@@ -5,6 +5,7 @@ import gc
 import os
 
 from gpurun.launcher import lines, process
+from gpurun.launcher.aside import aside_of
 from gpurun.launcher.clock import now
 from gpurun.launcher.failure import NOT_EXECUTABLE, NOT_FOUND
 from gpurun.launcher.ground import Ground
@@ -26,7 +27,7 @@ def run_attempt(launch: Launch, ground: Ground, grant: Grant) -> End | None:
         return None
     ground.prepare()
     launch.end = _run(launch, ground, grant)
-    launch.held = None
+    launch.held, launch.offer, launch.has_run = None, (), True
     launch.inbox.send(launch.end)
     return launch.end
 
@@ -47,8 +48,9 @@ def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
     gc.enable()  # off since the start, for the imports; the launcher may live for weeks
     spawned = _describe(grant, main)
     _report(launch, spawned)
-    launch.say(lines.started(grant))
-    return Watch(launch, ground, spawned).until_end()
+    aside = aside_of(launch, ground.tree, spawned, grant.token)
+    launch.say(lines.started(grant, again=launch.has_run))
+    return Watch(launch, ground, spawned, aside).until_end()
 
 
 def _spawn(launch: Launch, grant: Grant) -> int:

@@ -38,6 +38,8 @@ class Launch:
         self.paths = paths
         self.job = 0
         self.held: Held | None = None
+        self.offer: tuple[Message, ...] = ()
+        """What is said for a program with no SDK: how it can be paused, and whether it stands."""
         self.end: End | None = None
         """The end of the last attempt while nobody has confirmed it."""
         self.patience = order.max_wait
@@ -45,6 +47,8 @@ class Launch:
         self.submitted = now()
         self.cancelled = False
         """Whether the job was told to end."""
+        self.has_run = False
+        """Whether an attempt has ended: the next one goes on."""
         self.ask_for = 0
         """Bytes to ask for after an end for lack of memory; 0 where there is nothing to try."""
         self._complaints: set[str] = set()
@@ -52,6 +56,7 @@ class Launch:
 
     def _greeting(self) -> Iterator[Message]:
         yield Submit(uuid=self.order.uuid, spec=self.order.spec, held=self.held)
+        yield from self.offer
         if self.end:
             yield self.end
 
@@ -69,6 +74,7 @@ class Launch:
         spec = msgspec.structs.replace(spec, retry_of=self.job)
         self.order = msgspec.structs.replace(self.order, uuid=str(uuid4()), spec=spec)
         self.job, self.held, self.end, self.ask_for = 0, None, None, 0
+        self.has_run = False
         self.inbox.send(Submit(uuid=self.order.uuid, spec=spec))
 
     def say(self, text: str) -> None:

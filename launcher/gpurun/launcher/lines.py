@@ -30,9 +30,9 @@ def complain(text: str) -> None:
     say(f"error: {text}")
 
 
-def started(grant: Grant) -> str:
+def started(grant: Grant, again: bool) -> str:
     """The line at a start: the job, its devices, what is held and on what grounds."""
-    verb = "goes on" if grant.resume else "starts"
+    verb = "goes on" if again else "starts"
     if not grant.devices:
         return f"job {grant.job} {verb} with no device, as asked"
     held = f"{format_size(grant.memory)} and {format_share(grant.utilization)} reserved"

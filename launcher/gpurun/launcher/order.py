@@ -31,6 +31,8 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
         utilization=options["util"],
         time=options["time"],
         pause=options["pause"],
+        pause_signal=options["pause_signal"] or "",
+        pause_exit=options["pause_exit"] or 0,
         on=tuple(options["gpu"]) or None,
         share=options["share"],
         after=tuple(options["after"]),

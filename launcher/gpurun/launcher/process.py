@@ -32,6 +32,17 @@ def read(pid: int) -> Process | None:
     return Process(pid, line[opening + 1 : closing], fields[0], int(fields[1]), int(fields[19]))
 
 
+def heeds(pid: int, number: int) -> bool:
+    """Whether the process catches the signal, or blocks it to take it later; proc(5)."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as status:
+            lines = status.read().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    masks = (int(line.split()[1], 16) for line in lines if line[:7] in (b"SigBlk:", b"SigCgt:"))
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
 def every() -> Iterator[Process]:
     """All that live now."""
     for entry in os.listdir("/proc"):

@@ -1,12 +1,13 @@
-"""Sizes, shares, durations, priorities and names as types of click options."""
+"""Sizes, shares, durations, priorities, signals and names as types of click options."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 import click
 
 
-def _reader(name: str) -> Callable[[object], object]:
-    """A type that reads what `name` in gpurun.protocol.quantity reads, imported when it is used.
+def _reader(name: str, module: str = "gpurun.protocol.quantity") -> Callable[[object], object]:
+    """A type that reads what `name` in the module reads, which is imported when it is used.
 
     What cannot be read is a usage error; what is no text is a default.
     """
@@ -14,10 +15,8 @@ def _reader(name: str) -> Callable[[object], object]:
     def read(value: object) -> object:
         if not isinstance(value, str):
             return value
-        from gpurun.protocol import quantity
-
         try:
-            return getattr(quantity, name)(value)
+            return getattr(import_module(module), name)(value)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
 
@@ -30,6 +29,8 @@ PERCENT = _reader("parse_percent")
 DURATION = _reader("parse_duration")
 PRIORITY = _reader("parse_priority")
 GPUS = _reader("parse_gpus")
+SIGNAL = _reader("read_signal", "gpurun.launcher.pause_signal")
+EXIT_CODE = _reader("read_exit_code", "gpurun.launcher.pause_signal")
 
 
 def NAME(value: object) -> object:  # noqa: N802 - a type, as the others are

@@ -52,7 +52,7 @@ class Tree:
 
     def kill(self, main: int) -> None:
         """Freeze the tree, then SIGKILL it from the leaves; the main process is last."""
-        for pid in reversed(self._freeze(main)):
+        for pid in reversed(self.freeze(main)):
             send_signal(pid, signal.SIGKILL)
 
     def signal(self, number: int) -> None:
@@ -60,7 +60,12 @@ class Tree:
         for found in self.living():
             send_signal(found.pid, number)
 
-    def _freeze(self, main: int) -> list[int]:
+    def go_on(self) -> None:
+        """Continue all of it, from the leaves: whoever watches its children sees none stopped."""
+        for found in reversed(self.living()):
+            send_signal(found.pid, signal.SIGCONT)
+
+    def freeze(self, main: int) -> list[int]:
         """Stop the main process, then all others, until no new one appears.
 
         From the top, so that no supervisor (torchrun, a shell script) can see a worker end and

@@ -48,6 +48,8 @@ class Wait:
     def grant(self) -> Grant:
         """The lease to start on; raise Failure when somebody gave up before it came."""
         try:
+            if self._launch.has_run and not self._inbox.coordinator:  # it ended while the job ran
+                self._on_lost()
             while self._grant is None:
                 self._react(self._inbox.next(self._next_tick()))
         finally:

@@ -9,6 +9,7 @@ import os
 import signal
 
 from gpurun.launcher import process
+from gpurun.launcher.aside import Aside
 from gpurun.launcher.clock import now
 from gpurun.launcher.coordinator_start import ensure_coordinator
 from gpurun.launcher.failure import Failure
@@ -20,8 +21,10 @@ from gpurun.launcher.tree import send_signal
 from gpurun.protocol.messages import (
     EndTree,
     Exited,
+    GoOn,
     Grant,
     Paused,
+    PauseRequest,
     Problem,
     Spawned,
     Terminate,
@@ -29,6 +32,8 @@ from gpurun.protocol.messages import (
 
 START_AGAIN = 10.0
 """Seconds after which it is tried again to start a coordinator for a job that is parked."""
+LEFTOVER_GRACE = 5.0
+"""Seconds for what a program leaves behind that has saved and exited, such as loader workers."""
 DEATH_DEADLINE = 10.0
 """Seconds for killed processes to be gone; one that hangs in a driver call may take longer."""
 
@@ -36,8 +41,9 @@ DEATH_DEADLINE = 10.0
 class Watch:
     """From the spawn of the main process to its end."""
 
-    def __init__(self, launch: Launch, ground: Ground, spawned: Spawned) -> None:
+    def __init__(self, launch: Launch, ground: Ground, spawned: Spawned, aside: Aside) -> None:
         self._launch = launch
+        self._aside = aside
         self._tree = ground.tree
         self._spawned = spawned
         self._main = spawned.pid
@@ -59,7 +65,7 @@ class Watch:
     def until_end(self) -> Exited:
         """Stay until the job has ended, or its tree was ended as asked."""
         while not self._is_over():
-            ticks = (self._gone_by or self._kill_at, self._start_at)
+            ticks = (self._gone_by or self._kill_at, self._start_at, self._aside.due)
             known = (at for at in ticks if at is not None)
             self._react(self._launch.inbox.next(min(known, default=None)))
         self._launch.inbox.put_back(self._after)
@@ -93,8 +99,10 @@ class Watch:
                 self._on_end_tree(event)
             case Paused(text=text):
                 self._on_paused(event.job, text)
-            case Lost() if self._paused:
-                self._start_coordinator()
+            case PauseRequest() | GoOn() if self._code is None:
+                self._aside.hear(event)
+            case Lost():
+                self._on_lost()
             case Terminate():
                 self._on_terminate(event)
             case Grant(attempt=self._spawned.attempt):
@@ -107,6 +115,11 @@ class Watch:
         self._paused = True
         if text:
             self._launch.say(f"job {job} paused {text}")
+
+    def _on_lost(self) -> None:
+        self._aside.on_lost()
+        if self._paused or self._aside.stands:
+            self._start_coordinator()
 
     def _start_coordinator(self) -> None:
         """A job that is parked goes on only when a coordinator lets it: start another."""
@@ -130,8 +143,10 @@ class Watch:
     # --- signals
 
     def _on_signal(self, event: Signal) -> None:
-        if self._gone_by is not None:
+        if self._gone_by is not None or self._left_by_itself:
             self._after.append(event)
+        elif self._aside.on_signal(event):
+            return
         elif event.number == signal.SIGCONT:
             self._continue()
         elif not event.from_terminal and not process.is_descendant(event.sender, self._main):
@@ -159,8 +174,16 @@ class Watch:
     def _on_main_ended(self, status: int) -> None:
         code = os.waitstatus_to_exitcode(status)
         self._code = 128 - code if code < 0 else code
+        self._aside.on_end()
         if self._kill_at is not None:
             self._tree.signal(signal.SIGTERM)
+        elif request := self._aside.request_of(self._code):
+            self._request, self._kill_at = request, now() + LEFTOVER_GRACE
+
+    @property
+    def _left_by_itself(self) -> bool:
+        """Whether it has stepped aside by its own exit, and what it left behind is to end."""
+        return self._code is not None and self._request != 0
 
     # --- ending the tree
 
@@ -174,8 +197,10 @@ class Watch:
         self._kill_at = min(kill_at, self._kill_at or kill_at)
         send_signal(self._main, signal.SIGTERM)
         send_signal(self._main, signal.SIGCONT)
+        self._aside.on_end()
 
     def _on_deadline(self) -> None:
+        self._aside.on_due()
         if self._start_at is not None and now() >= self._start_at:
             self._start_coordinator()
         if self._gone_by is None and self._kill_at is not None and now() >= self._kill_at:

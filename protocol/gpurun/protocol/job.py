@@ -99,7 +99,12 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     time: float | None = None
     """Seconds it will take, as told; for the pause decision only."""
     pause: str = "auto"
-    """auto, stand, exit or never."""
+    """auto, stand, park, exit or never."""
+    pause_signal: str = ""
+    """For a program with no SDK: STOP where it may be stopped and continued, else the signal at
+    which it saves by itself and exits with `pause_exit`; empty where its SDK says how it pauses."""
+    pause_exit: int = 0
+    """The exit code with which it says that it has saved; 0 where it stands."""
     only: tuple[str, ...] | None = None
     """The caller's own CUDA_VISIBLE_DEVICES: indices or UUIDs it restricts the job to."""
     on: tuple[str, ...] | None = None

@@ -65,7 +65,8 @@ class Exited(Message, frozen=True):
     code: int
     """Exit code, or 128+N when signal N ended it."""
     request: int = 0
-    """The pause request for which the launcher ended the tree; 0 for an end of its own."""
+    """The pause request for which the launcher ended the tree, or for which a program with no SDK
+    has saved and exited; 0 for an end of its own."""
     survivors: tuple[int, ...] = ()
     """Processes of the tree that still live."""
 
@@ -165,7 +166,7 @@ class Ended(Message, frozen=True):
     """Bytes to ask for after an end for lack of memory; 0 after any other, or if there are none."""
 
 
-# --- SDK to coordinator
+# --- SDK to coordinator; or launcher, in the place of the SDK that its program does not have
 
 
 class Attach(Message, frozen=True):
@@ -207,6 +208,7 @@ class Standing(Message, frozen=True):
     token: str
     request: int
     step: int
+    """0 where nobody counts."""
 
 
 class Released(Message, frozen=True):
@@ -275,6 +277,7 @@ class Resumed(Message, frozen=True):
     attempt: int
     token: str
     step: int
+    """0 where nobody counts."""
 
 
 class OutOfMemory(Message, frozen=True):
@@ -325,7 +328,7 @@ class Detach(Message, frozen=True):
     pid: int
 
 
-# --- coordinator to SDK
+# --- coordinator to SDK, or to the launcher in its place
 
 
 class PauseRequest(Message, frozen=True):

@@ -197,7 +197,7 @@ class Link:
                     if self.request is not None and self.request.request == request:
                         self.request = None
                 case m.Problem(text=text):
-                    say(f"{text} (until then this training cannot be paused)")
+                    say(f"{text} (until then the SDK cannot pause this training)")
             self.changed.notify_all()
 
     def _mourn(self) -> None:

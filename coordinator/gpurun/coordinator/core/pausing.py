@@ -23,11 +23,17 @@ def can_exit(job: Job) -> str:
     """Empty when the job can be paused by exit; else why not and what would make it pausable."""
     if job.spec.pause == "never":
         return "it was started with --pause never"
+    if job.pausable is None and job.spec.pause_signal:
+        return (
+            "its launcher, which would stop or signal it, is gone or has not said yet that it runs"
+        )
     if job.pausable is None:
         return (
             "it does not use the gpurun SDK, or has not come to its training loop yet; "
-            "build it on sdk.Trainable and sdk.run to make it pausable"
+            "build it on sdk.Trainable and sdk.run, or say --pause-signal, to make it pausable"
         )
+    if "exit" not in job.pausable and job.spec.pause_signal:
+        return "it can only stand where it is, and holds no device"
     if "exit" not in job.pausable:
         return "its SDK cannot put its data back to its place; see sdk.batches"
     if job.no_respawn and job.spec.pause != "exit":

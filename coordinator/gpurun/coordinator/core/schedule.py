@@ -70,7 +70,7 @@ def _settle_pauses(state: State, plan: Plan) -> set[int]:
         elif order is not None and waiters and job.parked and not is_leaving(job):
             rehearsing.break_off(state, job, "others lack what it keeps of its device")
             orders.leave(state, job, order, waiters)
-        elif order is not None and order.stage is Stage.ASKED:
+        elif order is not None and order.stage is Stage.ASKED and job.left is None:
             _keep_or_withdraw(state, job, order, waiters)
     return asked
 

@@ -17,11 +17,18 @@ def place_text(devices: Iterable[tuple[int, str]]) -> str:
     return ", ".join(f"GPU {index} ({name})" for index, name in devices) or "no GPU"
 
 
+def step_text(step: int) -> str:
+    """Where a training stands or goes on; empty where nobody counts its steps."""
+    return f"at step {step}" if step else ""
+
+
 def pause_text(state: State, job: Job) -> str:
     """For whom a job has stepped aside, and for about how long."""
     order = job.pause
     if job.is_tried and not job.held:
         return "for a rehearsal; it goes on at once"
+    if order is not None and not (job.held or order.waiters or order.by_user):
+        return "though nobody waits for it any more; it goes on by itself"
     if job.held or order is None or not order.waiters:
         return f"by hand; gpurun resume {job.id} lets it go on"
     waiters = [state.find(waiter) for waiter in order.waiters]

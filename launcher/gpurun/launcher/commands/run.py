@@ -6,7 +6,16 @@ import click
 from click.core import ParameterSource
 
 from gpurun.launcher.option import help_option, option
-from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PRIORITY
+from gpurun.launcher.quantities import (
+    DURATION,
+    EXIT_CODE,
+    GPUS,
+    MEMORY,
+    NAME,
+    PERCENT,
+    PRIORITY,
+    SIGNAL,
+)
 
 
 @click.command(
@@ -59,6 +68,19 @@ from gpurun.launcher.quantities import DURATION, GPUS, MEMORY, NAME, PERCENT, PR
     help="How it may be asked to step aside (default auto).",
 )
 @option(
+    "--pause-signal",
+    type=SIGNAL,
+    metavar="SIG",
+    help="For a script with no SDK: STOP lets it be stopped and continued, as it is; at any "
+    "other signal it saves by itself and exits with --pause-exit.",
+)
+@option(
+    "--pause-exit",
+    type=EXIT_CODE,
+    metavar="CODE",
+    help="The code with which it exits once it has saved, like 85; it is run again later.",
+)
+@option(
     "--after",
     multiple=True,
     metavar="JOB",
@@ -81,6 +103,10 @@ def command(words: tuple[str, ...], **options: object) -> int:
     """
     if not words:
         raise click.UsageError("no command to run; try gpurun train.py, or gpurun --help")
+    if options["pause_signal"] is not None or options["pause_exit"] is not None:
+        from gpurun.launcher.pause_signal import check
+
+        check(options)
     from gpurun.launcher.places import enclosing_job
     from gpurun.launcher.program import find_program
 

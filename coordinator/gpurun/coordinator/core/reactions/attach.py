@@ -17,11 +17,19 @@ def on_attach(state: State, event: MessageEvent, message: Attach) -> None:
     """The training says hello: how it can be paused, and whether it stands still for a pause.
 
     A pause by exit ends the whole job, so that a job with two trainings cannot be paused: only
-    one of them would have been saved.
+    one of them would have been saved. For a program of which it was told how it pauses, its
+    launcher speaks, and nobody else.
     """
     job = attempt_of(state, event, message.job, message.attempt)
     if job is None or job.state.ended:
         text = f"attempt {message.attempt} of job {message.job} is not known here"
+        state.send(event.peer, Problem(text=text))
+        return
+    if job.spec.pause_signal and event.peer != state.launchers.get(job.id):
+        text = (
+            f"job {job.id} pauses by --pause-signal {job.spec.pause_signal}, as it was told; start "
+            "it without that, and the SDK pauses it"
+        )
         state.send(event.peer, Problem(text=text))
         return
     others = tuple(pid for pid in job.trainings if pid != message.pid)
@@ -65,7 +73,7 @@ def _catch_up(state: State, event: MessageEvent, job: Job, message: Attach) -> N
     elif job.state is JobState.PAUSING and job.pause and job.pause.stage is not Stage.ENDED:
         orders.ask_again(state, job, job.pause)
     elif job.state is JobState.RESUMING and job.pause and job.pause.how is not Way.EXIT:
-        _train_on(state, job)  # its word of that was lost
+        train_on(state, job)  # its word of that was lost
 
 
 def _catch_up_staying(
@@ -76,7 +84,7 @@ def _catch_up_staying(
     if message.parked and message.checkpoint and orders.parks_for(job, request):
         job = saved(state, job, message.checkpoint, "said again")
     if job.stays and not request:
-        job = _train_on(state, job)
+        job = train_on(state, job)
         if job.pause is not None:
             orders.ask_again(state, job, job.pause)
     elif order is None and not orders.rests_for(job, request):
@@ -93,7 +101,7 @@ def _catch_up_staying(
         state.send(event.peer, GoOn(job=job.id, request=request))
 
 
-def _train_on(state: State, job: Job) -> Job:
+def train_on(state: State, job: Job) -> Job:
     """It trains, whoever allowed it, and is charged with all that it had."""
     order, holds = job.pause, job.regains
     state.forget_windows(job)
@@ -122,6 +130,6 @@ def _take_back(state: State, job: Job, reason: str) -> None:
         orders.withdraw(state, job, order, reason)
     elif job.stays:
         state.tell_training(job, GoOn(job=job.id, request=order.request))
-        _train_on(state, job)
+        train_on(state, job)
     elif job.state is JobState.RESUMING and job.process is not None and not job.trainings:
-        _train_on(state, job)
+        train_on(state, job)

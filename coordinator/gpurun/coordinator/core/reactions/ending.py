@@ -1,5 +1,7 @@
 """Exited: the main process has ended, for a pause that asked for it or for good."""
 
+import msgspec
+
 from gpurun.coordinator.core.end_words import end_text
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, PauseOrder
@@ -9,6 +11,7 @@ from gpurun.coordinator.core.reactions.authority import may_speak_for
 from gpurun.coordinator.core.reactions.release import tree_ended
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
+from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import Ended, Exited, Problem
 
 
@@ -52,8 +55,27 @@ def _attempt_ended(state: State, job: Job, message: Exited) -> None:
     order = _pause_behind(job, message)
     if order is not None:
         tree_ended(state, job, order)
+    elif _left_by_itself(job, message):
+        _step_aside(state, job, message.request)
     elif not (job.state.ended or _said_before(job)):
         end(state, job, message.code, message.survivors)
+
+
+def _left_by_itself(job: Job, message: Exited) -> bool:
+    """Whether a program with no SDK has saved and exited, at a signal that cannot be taken back."""
+    asked = message.request != 0 and message.code == job.spec.pause_exit != 0
+    there = job.state in (JobState.RUNNING, JobState.PAUSING) and not job.ended_for_pause
+    return asked and there and not job.cancelling
+
+
+def _step_aside(state: State, job: Job, request: int) -> None:
+    """It is paused, also where nobody waits for that any more: then it is back in the queue."""
+    order = job.pause
+    if order is None:
+        order = PauseOrder(request, state.now.boot, by_user=False, captured=state.now.boot)
+        job = state.move(job, Trigger.PAUSE, "it had been asked before", pause=order)
+    captured = order.captured or job.since  # its signal was the point of no return
+    tree_ended(state, job, msgspec.structs.replace(order, captured=captured))
 
 
 def _said_before(job: Job) -> bool:

@@ -4,6 +4,7 @@ import msgspec
 
 from gpurun.coordinator.core.events import JobProcessEndEvent, LauncherEndEvent
 from gpurun.coordinator.core.job import Job, Way
+from gpurun.coordinator.core.reactions.attach import train_on
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Note, Trigger
 from gpurun.protocol.job import JobState
@@ -57,8 +58,18 @@ def _stay(state: State, job: Job) -> None:
         state.update(job, launcher=None)
 
 
+def _fall_silent(state: State, job: Job) -> Job:
+    """Its launcher spoke for it, and has left word to continue it where it stood."""
+    state.trainers.pop(job.id, None)
+    if job.stays or job.state is JobState.RESUMING:
+        job = train_on(state, job)
+    return state.update(job, pausable=None, trainings=())
+
+
 def live_on(state: State, job: Job) -> None:
     """Without a launcher there is no pause by exit: a training that was asked goes on."""
+    if job.spec.pause_signal:
+        job = _fall_silent(state, job)
     if job.stays:
         _stay(state, job)
         return

@@ -9,6 +9,7 @@ from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.reactions.release import tell_paused
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Trigger
+from gpurun.coordinator.core.words import step_text
 from gpurun.protocol.messages import GoOn, Standing
 
 
@@ -19,7 +20,7 @@ def on_standing(state: State, event: MessageEvent, message: Standing) -> None:
         return
     order = orders.order_of(job, message.request)
     if order is not None and order.how is Way.STAND:
-        come_to_stand(state, job, order, f"at step {message.step}")
+        come_to_stand(state, job, order, step_text(message.step))
     elif not orders.rests_for(job, message.request):
         state.send(event.peer, GoOn(job=job.id, request=message.request))
 

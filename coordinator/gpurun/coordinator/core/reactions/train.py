@@ -9,6 +9,7 @@ from gpurun.coordinator.core.pausing import DAY, ways
 from gpurun.coordinator.core.reactions.authority import attempt_of
 from gpurun.coordinator.core.state import State
 from gpurun.coordinator.core.transitions import Note, Trigger
+from gpurun.coordinator.core.words import step_text
 from gpurun.protocol.job import JobState
 from gpurun.protocol.messages import (
     Capturing,
@@ -85,7 +86,7 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     rehearsing.came_back(state, job, message.step)
     # Who speaks was spawned, also where its launcher has not said so yet.
     changes = {"lease": None, **came_back(state, job), **_return_cost(state, job)}
-    job = state.move(job, Trigger.RESUMED, f"at step {message.step}", **changes)
+    job = state.move(job, Trigger.RESUMED, step_text(message.step), **changes)
     if asked:
         orders.ask(state, job, (ways(job) or (Way.EXIT,))[-1])
         state.asked_to_pause[job.id] = asked
