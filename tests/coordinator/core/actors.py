@@ -55,9 +55,11 @@ class Actors(RuleBasedStateMachine):
         on=st.none() | st.sampled_from([("0",), ("1", "2"), ("GPU-2",)]),
         after=st.none() | PICK,
         program=st.sampled_from(PROGRAMS),
+        told=st.sampled_from([("", 0), ("", 0), ("STOP", 0), ("USR2", 85)]),
     )
-    def submit(self, after: int | None, **spec: object) -> None:
+    def submit(self, after: int | None, told: tuple[str, int], **spec: object) -> None:
         """A job comes; one that can never be admitted is refused."""
+        spec["pause_signal"], spec["pause_exit"] = told
         before = None if after is None else self.pick(after, *JobState)
         spec["after"] = () if before is None else (str(before.id),)
         self.world.offer(spec.pop("memory"), spec.pop("util"), **spec)  # type: ignore[arg-type]
@@ -74,10 +76,37 @@ class Actors(RuleBasedStateMachine):
             return
         resumes = job.state is JobState.RESUMING
         self.world.spawn(job.id)
-        if resumes:
+        if job.spec.pause_signal:
+            self.speak_for(job)
+        elif resumes:
             peer = self.world.attach(job.id)
             attempt = self.world.job(job.id).attempt
             self.say(job, peer, m.Resumed(job=job.id, attempt=attempt, token="t", step=1))
+
+    def speak_for(self, job: Job, standing: int = 0) -> None:
+        """Its launcher says how a program with no SDK can be paused, and that it is back."""
+        launcher = self.world.launcher(job.id)
+        names = {"job": job.id, "attempt": self.world.job(job.id).attempt, "token": "t"}
+        way = "exit" if job.spec.pause_exit else "stand"
+        attach = m.Attach(pid=4711, pausable=(way,), standing=standing, **names)  # type: ignore[arg-type]
+        self.say(job, launcher, attach)
+        if not standing:
+            self.say(job, launcher, m.Resumed(step=0, **names))  # type: ignore[arg-type]
+
+    @rule(number=PICK, stands=st.booleans())
+    def launcher_speaks(self, number: int, stands: bool) -> None:
+        """A launcher comes back to a coordinator, or continues by itself what it had stopped."""
+        job = self.pick(number, *LIVE)
+        if job is not None and job.process is not None and job.spec.pause_signal:
+            standing = job.pause.request if stands and job.pause is not None else 0
+            self.speak_for(job, standing)
+
+    @rule(number=PICK)
+    def a_program_with_no_sdk_saves(self, number: int) -> None:
+        """It exits with its code after it was asked, whatever has become of the request."""
+        job = self.pick(number, *LIVE)
+        if job is not None and job.process is not None and job.spec.pause_exit and job.request:
+            self.world.exit(job.id, job.spec.pause_exit, job.request)
 
     @rule(number=PICK, memory=st.integers(0, 24), share=st.sampled_from([0.0, 0.4, 1.0]))
     def use(self, number: int, memory: int, share: float) -> None:

@@ -114,7 +114,8 @@ def _a_pause_loses_nothing(before: Job, job: Job) -> None:
     if before.state is JobState.PAUSING:
         assert job.state in OUT_OF_A_PAUSE, job
     if job.state is JobState.PAUSED and before.state is not JobState.PAUSED:
-        assert bool(job.checkpoint) or job.stays, job
+        saves_by_itself = job.spec.pause_exit != 0
+        assert bool(job.checkpoint) or job.stays or saves_by_itself, job
         assert (job.process is None) is not job.stays, job
     if job.state is JobState.PAUSING and before.state is JobState.PAUSED:
         assert job.checkpoint, "6. a parked job is ended only when its checkpoint is on disk"

@@ -153,8 +153,8 @@ def test_why_names_each_holder_and_the_reason_for_which_it_is_not_asked() -> Non
     lines = why(world, waiting)
     assert (
         f"  job {holder} (job1.py) is not asked to step aside: it does not use the gpurun SDK, or "
-        "has not come to its training loop yet; build it on sdk.Trainable and sdk.run, or say --pause-signal, to make it "
-        "pausable, and ends in about 5:00"
+        "has not come to its training loop yet; build it on sdk.Trainable and sdk.run, or say "
+        "--pause-signal, to make it pausable, and ends in about 5:00"
     ) in lines
     assert (
         f"  job {training} ({world.job(training).spec.name}) is not asked to step aside: "
