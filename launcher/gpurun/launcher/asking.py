@@ -1,7 +1,7 @@
 """Asked to exit: a signal to the main process, which saves by itself and exits with a known code.
 
-Laws. A request is signalled once. No program gets a signal that it neither catches nor blocks: it
-would be ended by it, with all that it has not saved. One that exits with its code after a signal
+Laws. A request is signalled once. No program gets a signal that it does not catch: it would be
+ended by it, with all that it has not saved. One that exits with its code after a signal
 has stepped aside, whatever has become of the request meanwhile; any other code is its end.
 """
 
@@ -63,7 +63,7 @@ class Asks(Aside):
         self._forget()
         if now() > request.deadline:
             self._voice.say(Overdue, request=request.request)
-        elif process.heeds(self._main, self._number):
+        elif process.catches(self._main, self._number):
             send_signal(self._main, self._number)
             self._signalled = request.request
         else:

@@ -32,15 +32,18 @@ def read(pid: int) -> Process | None:
     return Process(pid, line[opening + 1 : closing], fields[0], int(fields[1]), int(fields[19]))
 
 
-def heeds(pid: int, number: int) -> bool:
-    """Whether the process catches the signal, or blocks it to take it later; proc(5)."""
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal; proc(5).
+
+    One that blocks it may do so for a moment only, as every shell does around its children.
+    """
     try:
         with open(f"/proc/{pid}/status", "rb") as status:
             lines = status.read().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    masks = (int(line.split()[1], 16) for line in lines if line[:7] in (b"SigBlk:", b"SigCgt:"))
-    return any(mask >> (number - 1) & 1 for mask in masks)
+    (caught,) = (int(line.split()[1], 16) for line in lines if line.startswith(b"SigCgt:"))
+    return bool(caught >> (number - 1) & 1)
 
 
 def every() -> Iterator[Process]:

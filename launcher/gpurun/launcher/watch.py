@@ -32,7 +32,7 @@ from gpurun.protocol.messages import (
 
 START_AGAIN = 10.0
 """Seconds after which it is tried again to start a coordinator for a job that is parked."""
-LEFTOVER_GRACE = 5.0
+LEFTOVER_GRACE = 2.0
 """Seconds for what a program leaves behind that has saved and exited, such as loader workers."""
 DEATH_DEADLINE = 10.0
 """Seconds for killed processes to be gone; one that hangs in a driver call may take longer."""
