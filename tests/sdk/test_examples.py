@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,26 +20,28 @@ COMMANDS = {
     "fast": ["train_digits.py", "--steps", "150"],
     "slow": ["train_digits.py", "--steps", "150", "--step-time", "0.005"],
     "light": ["classify_digits.py"],
+    "plain": ["plain_digits.py", "--steps", "150", "--file", os.devnull],
 }
+
+
+def _start(command: list[str]) -> "subprocess.Popen[str]":
+    """Start it outside gpurun, with one thread."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GPURUN_")}
+    return subprocess.Popen(
+        command,
+        cwd=EXAMPLES,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
 def printed() -> dict[str, list[str]]:
     """The lines that each command prints outside gpurun; they run side by side."""
     pytest.importorskip("sklearn")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GPURUN_")}
-    environment["OMP_NUM_THREADS"] = "1"
-    processes = {
-        name: subprocess.Popen(
-            [sys.executable, *command],
-            cwd=EXAMPLES,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name, command in COMMANDS.items()
-    }
+    processes = {name: _start([sys.executable, *command]) for name, command in COMMANDS.items()}
     printed = {}
     for name, process in processes.items():
         output, errors = process.communicate(timeout=60)
@@ -56,6 +60,27 @@ def test_train_digits_learns(printed: dict[str, list[str]]) -> None:
 def test_train_digits_ends_the_same_at_any_pace(printed: dict[str, list[str]]) -> None:
     """How long a step takes is no part of the state."""
     assert printed["slow"] == printed["fast"]
+
+
+def test_plain_digits_saves_at_a_signal_and_ends_as_if_it_had_not(
+    printed: dict[str, list[str]], tmp_path: Path
+) -> None:
+    """The second attempt begins where the first one has exited with 85."""
+    command = [sys.executable, "plain_digits.py", "--steps", "150", "--file", f"{tmp_path}/saved"]
+    first = _start([*command, "--step-time", "0.02"])
+    assert first.stdout
+    assert first.stdout.readline() == "starts at step 0\n"
+    first.send_signal(signal.SIGUSR2)
+    assert first.communicate(timeout=60)[1] == ""
+    assert first.returncode == 85
+    second = _start(command)
+    output, errors = second.communicate(timeout=60)
+    assert (second.returncode, errors) == (0, "")
+    begun, *rest = output.splitlines()
+    assert 0 < int(begun.removeprefix("starts at step ")) < 150
+    assert printed["plain"] == ["starts at step 0", *rest]
+    assert not os.path.exists(f"{tmp_path}/saved")
+    assert float(rest[-1].removeprefix("accuracy ")) > 0.88
 
 
 def test_classify_digits_says_when_it_has_started(printed: dict[str, list[str]]) -> None:
