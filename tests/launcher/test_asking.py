@@ -90,6 +90,7 @@ def test_its_code_without_a_request_is_its_end(
 COUNTING = """
 count=0
 trap 'count=$((count + 1)); echo $count >> count' USR2
+trap 'echo mark >> count' TERM
 trap 'exit 85' USR1
 echo go
 while :; do sleep 0.01; done
@@ -101,15 +102,15 @@ def test_a_request_is_signalled_once_and_may_be_heeded_when_it_is_withdrawn(
 ) -> None:
     """A renewed deadline is the same request; another number is another one."""
     command, main = started(start, coordinator, COUNTING)
-    for asked in (request(), request(), request(ahead=60.0)):
-        coordinator.send(asked)
+    coordinator.send(request())
     wait_until(lambda: read(f"{folder}/count") == "1\n")
+    coordinator.send(request(), request(ahead=60.0), request(9, how="stand"))
+    coordinator.expect(Refused)  # all before it has been read
+    os.kill(main, signal.SIGTERM)  # a shell heeds what has come in the order of the numbers
+    wait_until(lambda: "mark" in read(f"{folder}/count"))
     coordinator.send(request(8))
-    wait_until(lambda: read(f"{folder}/count") == "1\n2\n")
+    wait_until(lambda: read(f"{folder}/count") == "1\nmark\n2\n")
     coordinator.send(GoOn(job=1, request=8))
-    coordinator.send(request(9, how="stand"))  # answered: all before it has been read
-    coordinator.expect(Refused)
-    assert read(f"{folder}/count") == "1\n2\n"
     os.kill(main, signal.SIGUSR1)
     assert coordinator.expect(Exited).request == 8
     assert command.poll() is None, "it waits to be spawned again"

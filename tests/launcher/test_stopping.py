@@ -12,6 +12,7 @@ from tests.launcher.terminal import PROMPT, Terminal
 
 from gpurun.launcher import process, stopping
 from gpurun.launcher.launch import Launch
+from gpurun.launcher.signals import Signal
 from gpurun.launcher.stopping import GRACE, TOGETHER, Stops
 from gpurun.launcher.tree import Tree
 from gpurun.protocol.messages import (
@@ -348,6 +349,7 @@ def test_several_processes_go_on_after_five_minutes(several: Standstill) -> None
 
 
 def test_one_process_stands_for_as_long_as_it_takes(single: Standstill) -> None:
+    single.stops.on_signal(Signal(signal.SIGCONT, 0, 0))  # stopped anew: its guard does not count
     single.pass_time(10 * TOGETHER)
     assert single.stops.stands
     assert single.stops.due is None
