@@ -86,12 +86,13 @@ class Stops(Aside):
         if event.number == signal.SIGCONT:  # `fg` has continued the whole group
             if why := self._stop():
                 self._go_on_by_itself(why)
-        elif event.number in STOPS:
+            return True
+        if event.number in STOPS:
             self._launch.inbox.signals.obey(event.number)
-        elif event.number in ENDS:
+            return True
+        if event.number in ENDS:
             self._go_on_by_itself("")
-            return False
-        return event.number in (signal.SIGCONT, *STOPS)
+        return False
 
     def on_end(self) -> None:
         """It can end only while it runs, and what outlives it is not to stay stopped."""
