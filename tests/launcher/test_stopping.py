@@ -166,6 +166,20 @@ def test_a_cancelled_one_ends_with_all_of_its_tree(
     assert coordinator.end().code == 9
 
 
+def test_a_cancelled_one_is_not_kept_from_ending(
+    start: Start, coordinator: CoordinatorDouble
+) -> None:
+    command = start(*STOP, "sh", "-c", "trap '' TERM; echo go; sleep 60")
+    coordinator.admit()
+    coordinator.expect(Attach)
+    assert command.stdout
+    assert command.stdout.readline() == "go\n"
+    coordinator.send(Terminate(job=1, grace=60.0), request())
+    assert coordinator.quiet(Standing, 0.1)
+    coordinator.send(Terminate(job=1, grace=0.0))
+    assert coordinator.end().code == 137
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_ends_a_job_finds_it_awake(
     start: Start, coordinator: CoordinatorDouble, number: int

@@ -99,8 +99,9 @@ class Watch:
                 self._on_end_tree(event)
             case Paused(text=text):
                 self._on_paused(event.job, text)
-            case PauseRequest() | GoOn() if self._code is None:
-                self._aside.hear(event)
+            case PauseRequest() | GoOn():
+                if self._code is None and not self._launch.cancelled:
+                    self._aside.hear(event)
             case Lost():
                 self._on_lost()
             case Terminate():
