@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 HALF, WHOLE = 5, 10
 """Steps behind which there is a checkpoint, and in all."""
+LATER = (
+    f"{WHOLE - HALF} steps behind the load, and not before: it depends on something that is not "
+    "saved, such as a global, a file, or kernels that are not deterministic"
+)
 VARIABLE = "GPURUN_CHECK"
 _CHECKPOINT = "checkpoint"
 
@@ -83,12 +87,7 @@ def _compare_two(train: Callable[[], int]) -> int:
             path = file.read()
         _run(train, folder, 2, GPURUN_RESUME=path)
         _compare(folder, HALF, "right behind the load")
-        return _compare(
-            folder,
-            WHOLE,
-            f"{WHOLE - HALF} steps behind the load, and not before: it depends on something that is "
-            "not saved, such as a global, a file, or kernels that are not deterministic",
-        )
+        return _compare(folder, WHOLE, LATER)
 
 
 def _run(train: Callable[[], int], folder: str, attempt: int, **further: str) -> None:
