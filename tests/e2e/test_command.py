@@ -5,7 +5,7 @@ import re
 import signal
 
 import pytest
-from tests.e2e.machine import Machine
+from tests.e2e.machine import EXAMPLES, Machine
 
 from gpurun.protocol.quantity import GIB
 
@@ -104,3 +104,13 @@ def test_what_is_cancelled_while_it_waits_ends_with_130_or_143(machine: Machine,
     machine.wait_until(lambda: machine.state_of(2) == "cancelled")
     machine.open_gate()
     assert job.end() == 0
+
+
+def test_check_proves_that_a_script_loses_nothing(machine: Machine) -> None:
+    """Admitted like any other; its verdict is all that it prints beside the script's own lines."""
+    done = machine.run("check", "--mem=1GiB", f"{EXAMPLES}/train_digits.py", "--steps=11")
+    assert done.returncode == 0, done.stderr
+    assert "train_digits.py loses nothing" in done.stdout
+    assert machine.job(1)["name"] == "check train_digits.py"
+    assert machine.run("check", "missing.py").returncode == 127
+    assert machine.run("check", "true").returncode == 2
