@@ -6,18 +6,15 @@ costs a few stores a step.
 """
 
 import os
-import sys
 import time
-from itertools import islice
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from gpurun.protocol.messages import PROGRESS_TEXT
+from gpurun.sdk.metrics import as_text
 
 EVERY = 2.0
 """Seconds from one word to the next, at least."""
-FIGURES = 4
-"""How many of a step's metrics are shown."""
 _LARGEST = 2**63 - 1
 """A step beyond it is no number that a message can hold."""
 
@@ -77,7 +74,7 @@ class Progress:
         return {
             "step": _count(self._said),
             "total": _count(self._total),
-            "text": _text(self._metrics),
+            "text": as_text(self._metrics)[:PROGRESS_TEXT],
         }
 
     def forget(self) -> None:
@@ -91,37 +88,3 @@ class Progress:
 
 def _count(value: object) -> int:
     return min(max(int(value), 0), _LARGEST) if isinstance(value, Integral) else 0
-
-
-def _text(metrics: object) -> str:
-    """The first metrics; of values that only a device or somebody else's code can tell, nothing."""
-    if type(metrics) is not dict:
-        return ""
-    try:
-        items = list(metrics.items())
-    except RuntimeError:  # the training changes it just now
-        return ""
-    known = ((name, _figure(value)) for name, value in items if type(name) is str)
-    shown = islice((f"{name} {figure}" for name, figure in known if figure), FIGURES)
-    return ", ".join(shown)[:PROGRESS_TEXT].encode(errors="replace").decode()
-
-
-def _figure(value: Any) -> str:
-    try:
-        if type(value) is str:
-            return value
-        if isinstance(value, Integral):
-            return str(int(value))
-        if isinstance(value, Real):
-            return f"{float(value):.4g}"
-        return f"{value.item():.4g}" if _is_scalar_on_the_host(value) else ""
-    except Exception:  # noqa: BLE001 - whatever a training counts must not end its link
-        return ""
-
-
-def _is_scalar_on_the_host(value: Any) -> bool:
-    """Whether it can be read at once: to read a tensor of a device would wait for the device."""
-    torch = sys.modules.get("torch")
-    if torch is None or type(value) is not torch.Tensor:
-        return False
-    return bool(value.device.type == "cpu" and value.dim() == 0)

@@ -146,6 +146,11 @@ class Session:
             return Moment(step, self.run)
         return Moment(step, self.run, self._ranks.rank, self._ranks.world)
 
+    def tell_progress(self, step: int, total: int, metrics: object) -> None:
+        """So many steps are done, of so many (0 where that is not known), with these metrics."""
+        if self.link is not None:
+            self.link.progress.tell(step, total, metrics)
+
     def tell_of(self, error: Exception) -> None:
         """Tell the coordinator where the training ends for lack of device memory."""
         if self.link is not None:

@@ -4,11 +4,13 @@ from typing import Any, Generic, TypeVar
 
 from gpurun.sdk import attempt as attempts
 from gpurun.sdk import limit
+from gpurun.sdk.bar import shown
 from gpurun.sdk.trainable import Trainable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpurun.sdk.attempt import Attempt
+    from gpurun.sdk.session import Session
     from gpurun.sdk.subject import Subject
 
 
@@ -47,8 +49,11 @@ def run(trainable_class: type[T], config: dict[str, Any] | None = None, *, steps
     try:
         _set_up(trainable, config, attempt)
         if attempt is None:
-            return _train(trainable, steps)
-        return _train_under_gpurun(trainable, steps, attempt)
+            return _train(trainable, steps, None)
+        from gpurun.sdk.session import opened
+
+        with opened(_subject(trainable), attempt) as session:
+            return _train(trainable, steps, session)
     finally:
         trainable.cleanup()
 
@@ -65,30 +70,28 @@ def _set_up(trainable: Trainable, config: dict[str, Any] | None, attempt: "Attem
         raise
 
 
-def _train(trainable: T, steps: int) -> Result[T]:
+def _train(trainable: T, steps: int, session: "Session | None") -> Result[T]:
     metrics: dict[str, Any] = {}
-    for _ in range(steps):
-        metrics = trainable.step() or {}
-    return Result(trainable, steps, metrics)
-
-
-def _train_under_gpurun(trainable: T, steps: int, attempt: "Attempt") -> Result[T]:
-    from gpurun.sdk.session import opened
-
-    metrics: dict[str, Any] = {}
-    with opened(_subject(trainable), attempt) as session:
-        asked, link = session.asked, session.link
-        try:
-            for done in range(session.step, steps):
-                if asked():
+    begun = session.step if session else 0
+    asked = session.asked if session else _never
+    try:
+        with shown(steps, begun) as show:
+            for done in range(begun, steps):
+                if asked() and session:
                     session.step_aside(done)
                 metrics = trainable.step() or {}
-                if link is not None:
-                    link.progress.tell(done + 1, steps, metrics)
-        except Exception as error:
+                show(done + 1, metrics)
+                if session:
+                    session.tell_progress(done + 1, steps, metrics)
+    except Exception as error:
+        if session:
             session.tell_of(error)
-            raise
-    return Result(trainable, max(session.step, steps), metrics)
+        raise
+    return Result(trainable, max(begun, steps), metrics)
+
+
+def _never() -> bool:
+    return False
 
 
 def _subject(trainable: Trainable) -> "Subject":
