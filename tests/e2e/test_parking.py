@@ -91,7 +91,7 @@ def test_one_that_is_killed_while_it_is_parked_has_failed(machine: Machine) -> N
     pid = machine.coordinator
     os.kill(machine.job(1)["pid"], signal.SIGKILL)
     assert training.end() == 128 + signal.SIGKILL
-    assert training.says("its last checkpoint is ")
+    assert training.says("gpurun retry 1 goes on from its last checkpoint")
     machine.open_gate()
     assert light.end() == 0
     assert machine.coordinator == pid

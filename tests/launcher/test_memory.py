@@ -51,8 +51,9 @@ def test_retry_oom_submits_another_job_with_what_to_ask_for(
     assert first.uuid != second.uuid
     assert (first.spec.retry_of, second.spec.retry_of) == (0, 1)
     assert first.spec == msgspec.structs.replace(second.spec, memory=4 * GIB, retry_of=0)
-    left = [names for _, _, names in os.walk(environment["GPURUN_STATE_DIR"]) if names]
-    assert left == [], "no folder of either job is left full"
+    state = f"{environment['GPURUN_STATE_DIR']}/{os.uname().nodename}"
+    assert os.listdir(f"{state}/checkpoints") == [], "no folder of either job is left"
+    assert set(os.listdir(f"{state}/orders")) == {first.uuid, second.uuid}, "both can be retried"
 
 
 def test_a_retry_that_nobody_told_a_size_leaves_it_to_the_estimate(

@@ -64,6 +64,7 @@ def test_everything_lies_in_its_folder() -> None:
     assert found.log == "/s/box/coordinator.log"
     assert found.spool == "/s/box/ends"
     assert found.checkpoints("1234") == "/s/box/checkpoints/1234"
+    assert found.order("1234") == "/s/box/orders/1234"
 
 
 @pytest.mark.parametrize("letter", ["x", "é"], ids=["ascii", "utf-8"])

@@ -86,7 +86,7 @@ def test_everything_is_on_disk_before_the_name_is(
     monkeypatch.setattr(os, "rename", name)
     path = checkpoint.write(folder, 1, fill).path
     before = {os.path.relpath(call, folder).partition("/")[2] for call in calls[:-2]}
-    assert before == {*FILES, "manifest.json", "rank-0", "rank-0/state", ""}
+    assert before == {*FILES, "manifest.json", "sources.json", "rank-0", "rank-0/state", ""}
     assert calls[-2:] == ["rename", folder]
     assert len(calls) == len(before) + 2
     assert os.path.isdir(path)

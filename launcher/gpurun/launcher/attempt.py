@@ -13,23 +13,35 @@ from gpurun.launcher.launch import End, Launch
 from gpurun.launcher.spawn import job_environment, spawn
 from gpurun.launcher.watch import Watch
 from gpurun.protocol.job import Held
-from gpurun.protocol.messages import AskAgain, Grant, Spawned, SpawnFailed
+from gpurun.protocol.messages import AskAgain, Changed, Grant, Spawned, SpawnFailed
 
 
 def run_attempt(launch: Launch, ground: Ground, grant: Grant) -> End | None:
     """Tell the coordinator how the attempt ended and return it.
 
-    None where its lease had run out before the spawn.
+    None where its lease had run out before the spawn, and where its program has changed.
     """
     # Signals are blocked: no Ctrl-Z can come between this check and the spawn.
     if now() >= grant.deadline:
         launch.inbox.send(AskAgain(job=grant.job, attempt=grant.attempt))
+        return None
+    if file := _changed_file(grant):
+        launch.inbox.send(Changed(job=grant.job, attempt=grant.attempt, file=file))
         return None
     ground.prepare()
     launch.end = _run(launch, ground, grant)
     launch.held, launch.offer, launch.has_run = None, (), True
     launch.inbox.send(launch.end)
     return launch.end
+
+
+def _changed_file(grant: Grant) -> str:
+    """The first file of the program that is not what it was when it wrote the checkpoint."""
+    if not grant.resume or grant.changed:
+        return ""
+    from gpurun.launcher.sources import changed_source
+
+    return changed_source(grant.resume)
 
 
 def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
@@ -55,8 +67,18 @@ def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
 
 def _spawn(launch: Launch, grant: Grant) -> int:
     checkpoints = launch.paths.checkpoints(launch.order.uuid)
-    environment = job_environment(os.environ, grant, launch.paths.socket, checkpoints)
+    if launch.order.again and not grant.resume:
+        _discard(checkpoints)
+    environment = job_environment(launch.order.environment, grant, launch.paths.socket, checkpoints)
     return spawn(launch.order.program, environment, launch.inbox.signals)
+
+
+def _discard(checkpoints: str) -> None:
+    """Those of a job that begins anew are not to be gone on from, whatever becomes of it."""
+    import shutil
+
+    shutil.rmtree(checkpoints)
+    os.mkdir(checkpoints, mode=0o700)
 
 
 def _describe(grant: Grant, main: int) -> Spawned:

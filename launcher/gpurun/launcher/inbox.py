@@ -4,7 +4,6 @@ The connection looks after itself here. A coordinator that has died, or does not
 for again for ever, at a slow pace, and is told all that the launcher knows.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import ceil
@@ -35,9 +34,15 @@ class Inbox:
     """What happens to a launcher, one event at a time."""
 
     def __init__(
-        self, path: str, pid: int, signals: Signals, greeting: Callable[[], Iterable[Message]]
+        self,
+        path: str,
+        pid: int,
+        devices: str,
+        signals: Signals,
+        greeting: Callable[[], Iterable[Message]],
     ) -> None:
         self.signals = signals
+        self._devices = devices
         self._path = path
         self._greeting = greeting
         self._events: deque[Event] = deque()
@@ -52,9 +57,7 @@ class Inbox:
 
     def connect(self, pid: int) -> None:
         """A fresh connection, with all that the launcher knows."""
-        # No job may land on a simulated device that nobody has named.
-        devices = os.environ.get("GPURUN_DEVICES") or "nvml"
-        self._link: Link | None = Link(self._path, pid, devices, self._greeting())
+        self._link: Link | None = Link(self._path, pid, self._devices, self._greeting())
         self._due = now() + self._patience
         self.welcomed = False
 

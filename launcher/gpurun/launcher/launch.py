@@ -1,6 +1,6 @@
 """What the launcher knows of its one job; every greeting to a coordinator says all of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 import msgspec
@@ -10,7 +10,7 @@ from gpurun.launcher.clock import now
 from gpurun.launcher.inbox import Inbox
 from gpurun.launcher.program import Program
 from gpurun.launcher.signals import Signals
-from gpurun.protocol.job import Held, JobSpec
+from gpurun.protocol.job import Again, Held, JobSpec
 from gpurun.protocol.messages import Exited, Message, SpawnFailed, Submit
 from gpurun.protocol.paths import Paths
 
@@ -20,7 +20,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     uuid: str
     spec: JobSpec
+    words: tuple[str, ...]
+    """The command as it was given."""
+    environment: Mapping[str, str]
     program: Program
+    again: Again | None = None
+    """How an ended job is run again; None for a new one."""
     max_wait: float | None = None
     """Seconds until the first start; 0 gives up as soon as there is a reason to wait."""
     quiet: bool = False
@@ -52,10 +57,13 @@ class Launch:
         self.ask_for = 0
         """Bytes to ask for after an end for lack of memory; 0 where there is nothing to try."""
         self._complaints: set[str] = set()
-        self.inbox = Inbox(paths.socket, coordinator, Signals(), self._greeting)
+        # No job may land on a simulated device that nobody has named.
+        devices = order.environment.get("GPURUN_DEVICES") or "nvml"
+        self.inbox = Inbox(paths.socket, coordinator, devices, Signals(), self._greeting)
 
     def _greeting(self) -> Iterator[Message]:
-        yield Submit(uuid=self.order.uuid, spec=self.order.spec, held=self.held)
+        again = None if self.job else self.order.again  # once accepted, it lives again
+        yield Submit(uuid=self.order.uuid, spec=self.order.spec, held=self.held, again=again)
         yield from self.offer
         if self.end:
             yield self.end
@@ -72,7 +80,7 @@ class Launch:
         if spec.memory or spec.memory_share or spec.program is None:
             spec = msgspec.structs.replace(spec, memory=self.ask_for, memory_share=None)
         spec = msgspec.structs.replace(spec, retry_of=self.job)
-        self.order = msgspec.structs.replace(self.order, uuid=str(uuid4()), spec=spec)
+        self.order = msgspec.structs.replace(self.order, uuid=str(uuid4()), spec=spec, again=None)
         self.job, self.held, self.end, self.ask_for = 0, None, None, 0
         self.has_run = False
         self.inbox.send(Submit(uuid=self.order.uuid, spec=spec))

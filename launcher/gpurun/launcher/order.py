@@ -44,7 +44,13 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
     )
     max_wait = 0.0 if options["no_wait"] else options["max_wait"]
     return Order(
-        uuid=str(uuid4()), spec=spec, program=program, max_wait=max_wait, quiet=options["quiet"]
+        uuid=str(uuid4()),
+        spec=spec,
+        words=tuple(words),
+        environment=os.environ.copy(),
+        program=program,
+        max_wait=max_wait,
+        quiet=options["quiet"],
     )
 
 

@@ -1,5 +1,6 @@
 """One job from its submission to its exit code: wait, run, and after a pause both again."""
 
+import contextlib
 import os
 
 from gpurun.launcher.coordinator_start import ensure_coordinator
@@ -7,6 +8,9 @@ from gpurun.launcher.failure import Failure
 from gpurun.launcher.launch import Launch, Order
 from gpurun.protocol.messages import Exited
 from gpurun.protocol.paths import Paths
+
+SWEEP = 64
+"""Jobs after which it is looked for orders that are kept no longer."""
 
 
 def run_job(order: Order, paths: Paths) -> int:
@@ -22,6 +26,8 @@ def run_job(order: Order, paths: Paths) -> int:
     finally:
         last = launch.order if launch else order
         _remove(paths.checkpoints(last.uuid), even_full=finished)
+        if launch and launch.job % SWEEP == 0:
+            _sweep(paths)
 
 
 def _wait_and_run(launch: Launch) -> int:
@@ -31,6 +37,7 @@ def _wait_and_run(launch: Launch) -> int:
     from gpurun.launcher.ground import Ground
     from gpurun.launcher.wait import Wait
 
+    _keep(launch)
     ground = None
     while True:
         grant = Wait(launch).grant()
@@ -50,11 +57,30 @@ def _begin_again(launch: Launch) -> None:
     launch.begin_again()
     _remove(old, even_full=False)
     _make_private(launch.paths.checkpoints(launch.order.uuid))
+    _keep(launch)
+
+
+def _keep(launch: Launch) -> None:
+    """A full disk keeps nobody from running."""
+    from gpurun.launcher.orders import keep
+
+    path = launch.paths.order(launch.order.uuid)
+    try:
+        keep(path, launch.order)
+    except OSError as error:
+        launch.say(f"cannot write {path} ({error.strerror}): gpurun retry will not know this job")
+
+
+def _sweep(paths: Paths) -> None:
+    from gpurun.launcher.orders import sweep
+
+    with contextlib.suppress(OSError):  # another launcher sweeps too
+        sweep(os.path.dirname(paths.order("")), os.path.dirname(paths.checkpoints("")))
 
 
 def _make_private(folder: str) -> None:
     try:
-        os.makedirs(folder, mode=0o700)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
         raise Failure(
             f"cannot write {folder}: {error.strerror}; set GPURUN_STATE_DIR to another folder"

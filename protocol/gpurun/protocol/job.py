@@ -133,3 +133,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     start_time: int
     """Field 22 of /proc/PID/stat: with the pid it names one process for ever."""
+
+
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """An ended job is to be run once more, as the same job."""
+
+    checkpoint: str
+    """Where it goes on; empty where it begins anew."""
+    changed: bool = False
+    """Whether it goes on also where files of the program have changed since the checkpoint."""

@@ -8,7 +8,7 @@ Instants named `deadline` are seconds on CLOCK_BOOTTIME, which runs on while the
 import msgspec
 
 from gpurun.protocol.finding import Finding
-from gpurun.protocol.job import Held, JobSpec, WaitReason
+from gpurun.protocol.job import Again, Held, JobSpec, WaitReason
 from gpurun.protocol.status import Estimates, JobStory, Status
 
 
@@ -38,6 +38,8 @@ class Submit(Message, frozen=True):
     spec: JobSpec
     held: Held | None = None
     """What runs already: this is a hello after a reconnection."""
+    again: Again | None = None
+    """How the job, which has ended, is to be run again; None for any other."""
 
 
 class Spawned(Message, frozen=True):
@@ -76,6 +78,15 @@ class AskAgain(Message, frozen=True):
 
     job: int
     attempt: int
+
+
+class Changed(Message, frozen=True):
+    """Not spawned: the program is not the one that wrote the checkpoint; hold the job."""
+
+    job: int
+    attempt: int
+    file: str
+    """The first file that differs."""
 
 
 class Leave(Message, frozen=True):
@@ -129,6 +140,8 @@ class Grant(Message, frozen=True):
     """Bytes of each device that the job's SDK is to hold PyTorch to; 0 for no limit."""
     resume: str = ""
     """The checkpoint to go on from; empty at a first start."""
+    changed: bool = False
+    """Whether it goes on also where files of the program have changed since the checkpoint."""
 
 
 class EndTree(Message, frozen=True):
@@ -242,6 +255,20 @@ class Durable(Message, frozen=True):
     attempt: int
     token: str
     request: int
+    checkpoint: str
+    step: int
+    size: int
+    """Bytes on disk."""
+    seconds: float
+    """What capture and write took."""
+
+
+class Saved(Message, frozen=True):
+    """A checkpoint is on disk that was made without a pause; the training goes on meanwhile."""
+
+    job: int
+    attempt: int
+    token: str
     checkpoint: str
     step: int
     size: int
@@ -388,7 +415,15 @@ class Rehearse(Message, frozen=True):
 
 
 class Resume(Message, frozen=True):
-    """Back into the queue; answered at once."""
+    """Back into the queue; answered at once, for a job that is lost with a RetryReply."""
+
+    job: str
+    changed: bool = False
+    """Whether it goes on also where files of the program have changed since the checkpoint."""
+
+
+class Retry(Message, frozen=True):
+    """How is this ended job run again? Whoever asks will be its launcher; nothing changes yet."""
 
     job: str
 
@@ -463,6 +498,15 @@ class DoctorReply(Message, frozen=True):
     findings: tuple[Finding, ...]
 
 
+class RetryReply(Message, frozen=True):
+    """Answers Retry: the job may be submitted again by its UUID."""
+
+    job: int
+    uuid: str
+    state: str
+    """How it ended."""
+
+
 class Done(Message, frozen=True):
     """The command took effect, in one line."""
 
@@ -491,17 +535,17 @@ class Problem(Message, frozen=True):
 
 
 Request = (
-    Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Leave
-    | Attach | Capturing | Standing | Released | Overdue | Durable | Unsaved | Refused | Resumed
-    | Detach | OutOfMemory | Cycled | Progress
+    Hello | Submit | Spawned | SpawnFailed | Exited | AskAgain | Changed | Leave
+    | Attach | Capturing | Standing | Released | Overdue | Durable | Saved | Unsaved | Refused
+    | Resumed | Detach | OutOfMemory | Cycled | Progress
     | AskStatus | AskWhy | AskEstimate | AskDoctor
-    | Pause | Rehearse | Resume | Cancel | Adjust | Drain | SimulateLoad
+    | Pause | Rehearse | Resume | Retry | Cancel | Adjust | Drain | SimulateLoad
 )  # fmt: skip
 """What the coordinator reads."""
 
 Reply = (
     Welcome | Accepted | Waiting | Grant | EndTree | Terminate | Paused | Ended
-    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | DoctorReply | Done | Rehearsed
-    | Problem
+    | PauseRequest | GoOn | StatusReply | WhyReply | EstimateReply | DoctorReply | RetryReply
+    | Done | Rehearsed | Problem
 )  # fmt: skip
 """What the coordinator writes."""

@@ -92,6 +92,10 @@ class Paths(msgspec.Struct, frozen=True):
         """Where one job's checkpoints lie: by UUID, since job numbers are per database."""
         return f"{self.state}/checkpoints/{uuid}"
 
+    def order(self, uuid: str) -> str:
+        """With what one job was started, for the time that it is run again."""
+        return f"{self.state}/orders/{uuid}"
+
 
 def _xdg(environment: Mapping[str, str], name: str) -> str:
     """A folder of the specification, which has relative ones ignored."""

@@ -2,6 +2,7 @@
 
     ROOT/000007-step-120/       numbered in the order of writing
         manifest.json           format, step, and each file's size and SHA-256
+        sources.json            the program that wrote it
         rank-0/                 for each rank of the training
             run.pt              step and random states
             state/              what the training itself has written
@@ -17,6 +18,10 @@ import shutil
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
+from gpurun.protocol.checkpoint import MANIFEST, SOURCES, number
+from gpurun.sdk import sources
 from gpurun.sdk.errors import CheckpointError, NoRoomError
 
 FORMAT = 1
@@ -25,7 +30,6 @@ KEEP = 2
 SPARE = 1 << 20
 """Bytes to leave free beside the tensors: names, numbers, and the file system's own needs."""
 _UNFINISHED = ".unfinished-"
-_MANIFEST = "manifest.json"
 
 
 class Written(NamedTuple):
@@ -44,9 +48,9 @@ def write(root: str, step: int, fill: Callable[[str], None]) -> Written:
     """
     os.makedirs(root, mode=0o700, exist_ok=True)
     _discard_unfinished(root)
-    number = max((_number(name) for name in _complete(root)), default=0) + 1
-    folder = unfinished(root, number)
-    path = f"{root}/{number:06d}-step-{step}"
+    place = max((number(name) for name in _complete(root)), default=0) + 1
+    folder = unfinished(root, place)
+    path = f"{root}/{place:06d}-step-{step}"
     os.mkdir(folder, mode=0o700)
     try:
         fill(folder)
@@ -61,9 +65,9 @@ def write(root: str, step: int, fill: Callable[[str], None]) -> Written:
     return Written(path, size)
 
 
-def unfinished(root: str, number: int) -> str:
+def unfinished(root: str, place: int) -> str:
     """The folder in which the checkpoint of this number is being written."""
-    return f"{root}/{_UNFINISHED}{number:06d}"
+    return f"{root}/{_UNFINISHED}{place:06d}"
 
 
 def number_of(folder: str) -> int:
@@ -92,7 +96,7 @@ def newest_complete(path: str) -> str:
 def verify(path: str) -> None:
     """Read every byte and raise CheckpointError where it is not what was written."""
     try:
-        with open(f"{path}/{_MANIFEST}", "rb") as file:
+        with open(f"{path}/{MANIFEST}", "rb") as file:
             manifest = json.load(file)
         if manifest["format"] != FORMAT:
             raise CheckpointError(f"{path} has format {manifest['format']}, not {FORMAT}")
@@ -116,6 +120,8 @@ def require_room(folder: str, size: int) -> None:
 
 def _seal(folder: str, step: int) -> int:
     """Write the manifest, flush everything, and return the bytes of all files."""
+    with open(f"{folder}/{SOURCES}", "wb") as file:
+        file.write(msgspec.json.encode(sources.note()))
     names = [
         os.path.relpath(f"{parent}/{name}", folder)
         for parent, _, files in os.walk(folder)
@@ -123,8 +129,8 @@ def _seal(folder: str, step: int) -> int:
     ]
     files = {name: _measure(f"{folder}/{name}") for name in sorted(names)}
     text = json.dumps({"format": FORMAT, "step": step, "files": files}, indent=1)
-    with open(f"{folder}/{_MANIFEST}", "w", encoding="utf-8") as file:
-        file.write(text)
+    with open(f"{folder}/{MANIFEST}", "wb") as file:
+        file.write(text.encode())
     for parent, _, inside in os.walk(folder, topdown=False):
         for name in inside:
             os.chmod(f"{parent}/{name}", 0o600)
@@ -154,12 +160,7 @@ def _complete(root: str) -> list[str]:
         names = os.listdir(root)
     except FileNotFoundError:
         return []
-    return sorted((name for name in names if _number(name)), key=_number)
-
-
-def _number(name: str) -> int:
-    head, middle, step = name.partition("-step-")
-    return int(head) if middle and head.isdecimal() and step.isdecimal() else 0
+    return sorted((name for name in names if number(name)), key=number)
 
 
 def _discard_unfinished(root: str) -> None:

@@ -17,6 +17,7 @@ import zmq
 
 from gpurun.protocol import messages as m
 from gpurun.protocol.version import PROTOCOL
+from gpurun.sdk import sources
 from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.connection import PATIENCE_MAX, PATIENCE_MIN, Connection
 from gpurun.sdk.progress import Progress
@@ -65,6 +66,7 @@ class Link:
 
     def open(self) -> None:
         """Start to speak; from here on the training may be asked to pause."""
+        sources.note()
         self._thread.start()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from tests.coordinator.core.world import OTHER_USER, USER, World
 
 from gpurun.coordinator.core.job import Job, Stage, Way
 from gpurun.protocol import messages as m
-from gpurun.protocol.job import JobState, ProgramId
+from gpurun.protocol.job import Again, JobState, ProgramId
 from gpurun.protocol.quantity import GIB
 
 PICK = st.integers(0, 1000)
@@ -16,14 +16,14 @@ DEVICES = (24 * GIB, 16 * GIB, 16 * GIB)
 WORDS = (
     m.AskAgain, m.Leave, m.Spawned, m.SpawnFailed, m.Exited, m.Attach, m.Detach,
     m.Capturing, m.Standing, m.Released, m.Overdue, m.Durable, m.Unsaved, m.Refused,
-    m.Resumed, m.Submit, m.Progress,
+    m.Resumed, m.Saved, m.Changed, m.Submit, m.Progress,
 )  # fmt: skip
 PROGRAMS = [
     None,
     *(ProgramId(path="/x.py", digest="1", arguments=("--batch", str(n))) for n in (8, 16)),
 ]
 LIVE = (JobState.RUNNING, JobState.PAUSING, JobState.PAUSED, JobState.RESUMING)
-COMMANDS = (m.Pause, m.Rehearse, m.Resume, m.Cancel, m.Adjust)
+COMMANDS = (m.Pause, m.Rehearse, m.Resume, m.Retry, m.Cancel, m.Adjust)
 
 
 class Actors(RuleBasedStateMachine):
@@ -225,6 +225,17 @@ class Actors(RuleBasedStateMachine):
         if heard and job.id in self.world.scheduler.state.launchers:
             self.world.exit(job.id, 1)
 
+    @rule(number=PICK, checkpoint=st.sampled_from(["", "/checkpoints/5"]), twice=st.booleans())
+    def run_again(self, number: int, checkpoint: str, twice: bool) -> None:
+        """Somebody has a job that has ended run again, perhaps while its device still shows it."""
+        state = self.world.scheduler.state
+        ended = [job for job in (*state.ended.values(), *state.jobs.values()) if job.state.ended]
+        if ended:
+            job = ended[number % len(ended)]
+            again = Again(checkpoint=checkpoint)
+            for _ in range(1 + twice):
+                self.world.rerun(job.id, again, uid=job.uid)
+
     @rule(number=PICK)
     def launcher_obeys(self, number: int) -> None:
         """It ends the tree for which it was last told to, whatever has happened since."""
@@ -256,6 +267,7 @@ def word_about(job: Job, word: type[m.Message], attempt: int) -> m.Message:
         "size": 1,
         "seconds": 0.1,
         "text": "no",
+        "file": "/home/user/model.py",
         "pausable": ("exit",),
         "kept": GIB,
     }

@@ -66,7 +66,7 @@ def _consistent(state: State) -> None:
     for job in state.live():
         if job.state in (JobState.QUEUED, JobState.PAUSED) and not job.stays:
             assert job.process is None, job
-            assert not job.charged, job
+            assert not job.charged or job.left is not None, "run again before it is seen gone"
         if job.state in (JobState.RUNNING, JobState.PAUSING) and job.left is None:
             spoke_first = job.attempt > 1  # its training said Resumed before its launcher Spawned
             assert job.process is not None or spoke_first, job

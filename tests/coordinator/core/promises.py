@@ -119,5 +119,5 @@ def _a_pause_loses_nothing(before: Job, job: Job) -> None:
         assert (job.process is None) is not job.stays, job
     if job.state is JobState.PAUSING and before.state is JobState.PAUSED:
         assert job.checkpoint, "6. a parked job is ended only when its checkpoint is on disk"
-    if before.checkpoint and not job.state.ended:
+    if before.checkpoint and not job.state.ended and not before.state.ended:
         assert job.checkpoint, "6. the last durable checkpoint counts"

@@ -7,7 +7,7 @@ from tests.coordinator.core.world import World
 
 from gpurun.coordinator.core.device import Device
 from gpurun.coordinator.core.events import SampleEvent
-from gpurun.coordinator.core.job import Job, Reservation
+from gpurun.coordinator.core.job import Job, PauseOrder, Reservation
 from gpurun.coordinator.core.jobs import Jobs
 from gpurun.coordinator.core.ledger import Charge, load_of
 from gpurun.coordinator.core.order import in_order
@@ -136,12 +136,13 @@ def test_the_queue_is_ordered_by_priority_then_age_and_long_absence_goes_before_
     pausing, now = Pausing(max_paused=100.0), 1000.0
     urgent = msgspec.structs.replace(SPEC, priority=50)
     paused: dict[str, Any] = {"state": JobState.PAUSED}
+    aside = PauseOrder(request=1, deadline=0.0, by_user=False)
     jobs = [
         job(1, since=0.0),
-        job(2, since=901.0, **paused),
+        job(2, pause=msgspec.structs.replace(aside, captured=901.0), **paused),
         job(3, since=0.0, held=True, **paused),
         job(4, spec=urgent),
-        job(5, since=900.0, **paused),
+        job(5, pause=msgspec.structs.replace(aside, captured=900.0), **paused),
     ]
     known = Jobs(ageing=300.0)
     for found in jobs:

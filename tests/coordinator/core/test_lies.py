@@ -13,7 +13,7 @@ from tests.coordinator.core.world import OTHER_USER, USER
 from gpurun.coordinator.core.job import Process
 from gpurun.coordinator.core.scheduler import MESSAGES
 from gpurun.protocol import messages as m
-from gpurun.protocol.job import Held, JobSpec
+from gpurun.protocol.job import Again, Held, JobSpec
 
 SMALL = st.integers(-1, 4)
 ODD = SMALL | st.sampled_from([2**31, 2**63, 2**64 - 1])
@@ -40,6 +40,8 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "uuid": st.sampled_from(["uuid-0", "uuid-1", "uuid-2", "new", "../x"]),
     "spec": SPECS | st.just(PLAIN),
     "held": st.none() | HELD,
+    "again": st.none() | st.builds(Again, checkpoint=TEXT, changed=st.booleans()),
+    "changed": st.booleans(),
     "token": st.just("t"),
     "pausable": st.sampled_from([(), ("exit",), ("nap",)]),
     "survivors": st.sampled_from([(), (1, 2)]),

@@ -36,7 +36,7 @@ from gpurun.coordinator.core.settings import Limits, Pausing, Settings
 from gpurun.coordinator.core.transitions import Trigger
 from gpurun.protocol import messages as m
 from gpurun.protocol.codec import decode_reply, decode_request, encode
-from gpurun.protocol.job import JobSpec, JobState
+from gpurun.protocol.job import Again, JobSpec, JobState
 from gpurun.protocol.quantity import GIB, MIB
 
 M = TypeVar("M", bound=m.Message)
@@ -121,6 +121,13 @@ class World:
         )
         message = m.Submit(uuid=uuid, spec=whole)
         self.say(peer, message, uid=uid, sender=Process(50_000 + self.peers, 1))  # type: ignore[arg-type]
+        return peer
+
+    def rerun(self, job: int, again: Again, uid: int = USER) -> bytes:
+        """Submit an ended job again; return its new launcher's connection."""
+        found, peer = self.job(job), self.peer()
+        message = m.Submit(uuid=found.uuid, spec=found.spec, again=again)
+        self.say(peer, message, uid=uid, sender=Process(50_000 + self.peers, 1))
         return peer
 
     def spawn(self, job: int) -> None:

@@ -16,13 +16,20 @@ def end_text(state: State, job: Job) -> str:
     peak = seen.memory if seen else None
     shown = "its memory was not seen" if peak is None else f"peak {format_size(peak)}"
     text = f"{shown} of {format_size(job.granted)} reserved"
-    if job.checkpoint and job.state is not JobState.FINISHED:
-        text += f"; its last checkpoint is {job.checkpoint}"
     if job.oom:
-        return f"out of memory: {text}{_over(job)}; {_after_oom(state, job)}"
-    if job.basis is Basis.TOLD:
-        return f"{text} as told; {_told_again(job, peak or 0)}"
-    return f"{text}; {_next_time(state, job, peak)}"
+        text = f"out of memory: {text}{_over(job)}; {_after_oom(state, job)}"
+    elif job.basis is Basis.TOLD:
+        text = f"{text} as told; {_told_again(job, peak or 0)}"
+    else:
+        text = f"{text}; {_next_time(state, job, peak)}"
+    return text + _from_here(job)
+
+
+def _from_here(job: Job) -> str:
+    """How a job that has not finished goes on."""
+    if not job.checkpoint or job.state is JobState.FINISHED:
+        return ""
+    return f"; gpurun retry {job.id} goes on from its last checkpoint"
 
 
 def _told_again(job: Job, peak: int) -> str:

@@ -100,6 +100,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     held_for: str = ""
     """Why it is held, where that was not done by hand."""
+    changed: bool = False
+    """Whether it is held because files of its program have changed since its checkpoint."""
+    takes_changes: bool = False
+    """Whether a person has said that it is to go on with them."""
     after: tuple[int, ...] = ()
     """Jobs that must finish before it may start."""
     stopped: bool = False

@@ -134,6 +134,8 @@ class Jobs(MutableMapping[int, Job]):
     def _place_of(self, job: Job) -> Place:
         if job.state is JobState.QUEUED:
             return arrival_place(job, self._ageing)
+        if job.pause is None:  # it gave way to nobody: it is run again from its checkpoint
+            return return_place(job, self._ageing, None)
         equals = (found for found in self.queue() if found.spec.priority <= job.spec.priority)
         first = next(equals, None)
         return return_place(job, self._ageing, self._places[first.id] if first else None)

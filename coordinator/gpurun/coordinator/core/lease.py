@@ -58,6 +58,7 @@ def grant_message(state: State, job: Job) -> Grant:
         place=place_text((sample.index, sample.name) for sample in held),
         limit=job.granted if state.settings.limits.enforce else 0,
         resume=job.checkpoint if job.state is JobState.RESUMING else "",
+        changed=job.takes_changes,
     )
 
 

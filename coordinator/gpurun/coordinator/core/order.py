@@ -59,9 +59,8 @@ def rank(job: Job) -> tuple[int, int]:
 
 def absent_too_long(job: Job, pausing: Pausing, now: float) -> bool:
     """Whether the job has been paused for longer than anyone may ask of it."""
-    return (
-        job.state is JobState.PAUSED and job.ready and now - job.aside_since >= pausing.max_paused
-    )
+    gave_way = job.state is JobState.PAUSED and job.pause is not None
+    return gave_way and job.ready and now - job.aside_since >= pausing.max_paused
 
 
 def _beneficiaries(asked: list[Job], jobs: "Jobs") -> list[Job]:

@@ -19,7 +19,9 @@ def own_reason(state: State, job: Job) -> WaitReason | None:
     """Why the job would wait on an empty machine too."""
     if job.held:
         text = job.held_for or f"held by hand; gpurun resume {job.id} lets it go on"
-        return WaitReason(ReasonCode.HELD, text)
+        return WaitReason(ReasonCode.CHANGED if job.changed else ReasonCode.HELD, text)
+    if job.left is not None and job.process is None:
+        return WaitReason(ReasonCode.STALE, "its last attempt is not yet seen gone")
     if job.left is not None:
         text = "its process has ended, and its launcher has not said how"
         return WaitReason(ReasonCode.STOPPED, text)

@@ -129,6 +129,11 @@ class State:
         self.pass_wanted = True
         return job
 
+    def reopen(self, job: Job, trigger: Trigger, detail: str, **changes: object) -> Job:
+        """Bring an ended job back to life, as somebody asked."""
+        self.ended.pop(job.id, None)
+        return self.move(job, trigger, detail, ended_at=None, exit_code=None, **changes)
+
     def update(
         self, job: Job, note: Note | None = None, detail: str = "", **changes: object
     ) -> Job:
@@ -216,6 +221,8 @@ class State:
         self.untold.discard(job)
 
     def _clocks(self, job: Job) -> dict[str, object]:
+        if job.state.ended:
+            return {"since": self.now.boot}
         span = max(0.0, self.now.boot - job.since)
         clock = {
             JobState.QUEUED: "waited",

@@ -35,6 +35,8 @@ class Trigger(StrEnum):
     LAUNCHER_LOST = "launcher lost"
     VANISH = "vanished"
     RESTART = "coordinator restarted"
+    AGAIN = "run again"
+    AGAIN_FROM = "run again from its checkpoint"
 
 
 class Note(StrEnum):
@@ -45,6 +47,7 @@ class Note(StrEnum):
     ADJUSTED = "adjusted"
     OUTGREW = "outgrew its reservation"
     SHRINK = "reservation shrunk"
+    SAVED = "saved"
     UNSAVED = "could not be saved"
     GAVE_BACK = "gave its memory back"
     FAULT = "fault"
@@ -53,6 +56,10 @@ class Note(StrEnum):
 
 class InvalidTransitionError(Exception):
     """A trigger came in a state that has no answer to it: a bug here, or a peer that lies."""
+
+
+def _again(ended: S) -> dict[tuple[S, Trigger], S]:
+    return {(ended, Trigger.AGAIN): S.QUEUED, (ended, Trigger.AGAIN_FROM): S.PAUSED}
 
 
 def _ends(state: S) -> dict[tuple[S, Trigger], S]:
@@ -120,6 +127,10 @@ TRANSITIONS: dict[tuple[S, Trigger], S] = {
     (S.RESUMING, Trigger.LAUNCHER_LOST): S.RESUMING,
     (S.RESUMING, Trigger.RESTART): S.RESUMING,
     **_ends(S.RESUMING),
+    **_again(S.FINISHED),
+    **_again(S.FAILED),
+    **_again(S.CANCELLED),
+    **_again(S.LOST),
 }
 
 

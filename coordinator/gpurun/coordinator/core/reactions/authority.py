@@ -2,7 +2,7 @@
 
 from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job
-from gpurun.coordinator.core.reference import living
+from gpurun.coordinator.core.reference import ended, living
 from gpurun.coordinator.core.state import State
 from gpurun.protocol.messages import Problem
 
@@ -30,15 +30,20 @@ def named(state: State, event: MessageEvent, reference: str) -> Job | None:
 
     Otherwise the sender is told why not, and None is returned.
     """
-    found = living(state, reference)
+    return _commanded(state, event, living(state, reference))
+
+
+def named_ended(state: State, event: MessageEvent, reference: str) -> Job | None:
+    """The same for a job that has ended."""
+    return _commanded(state, event, ended(state, reference))
+
+
+def _commanded(state: State, event: MessageEvent, found: Job | str) -> Job | None:
     if isinstance(found, str):
-        _refuse(state, event, found)
+        state.send(event.peer, Problem(text=found, code=2))
     elif not may_speak_for(event, found):
-        _refuse(state, event, f"job {found.id} belongs to {found.user}")
+        text = f"job {found.id} belongs to {found.user}"
+        state.send(event.peer, Problem(text=text, code=2))
     else:
         return found
     return None
-
-
-def _refuse(state: State, event: MessageEvent, text: str) -> None:
-    state.send(event.peer, Problem(text=text, code=2))

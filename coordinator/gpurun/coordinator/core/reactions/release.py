@@ -28,6 +28,8 @@ def see_gone(state: State) -> None:
                 if device := state.devices.get(held.device):
                     device.forget(job.id)
             released = state.release(job)
+            if released.state.waits and released.process is None:  # it is to run again
+                state.update(released, left=None)
             if released.ended_for_pause:
                 _paused(state, released)
 

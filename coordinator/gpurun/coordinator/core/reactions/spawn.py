@@ -35,6 +35,7 @@ def take_process(state: State, job: Job, attempt: int, process: Process) -> None
         process=process,
         attempt=attempt,
         lease=None,
+        takes_changes=False,
         started_at=started,
     )
     state.effects.append(WatchJob(cause=state.cause, job=job.id, process=process))

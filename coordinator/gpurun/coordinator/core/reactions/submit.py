@@ -1,4 +1,4 @@
-"""Submit, AskAgain and Leave: a launcher brings a job, asks anew, or gives up waiting."""
+"""Submit, AskAgain, Changed and Leave: a launcher brings a job, asks anew, or gives up waiting."""
 
 from gpurun.coordinator.core.after import awaited, hand_over
 from gpurun.coordinator.core.effects import WatchLauncher
@@ -6,6 +6,7 @@ from gpurun.coordinator.core.events import MessageEvent
 from gpurun.coordinator.core.job import Job, Process
 from gpurun.coordinator.core.lease import grant_message, lapse
 from gpurun.coordinator.core.reactions.authority import attempt_of, may_speak_for
+from gpurun.coordinator.core.reactions.retry import run_again
 from gpurun.coordinator.core.reactions.spawn import take_process
 from gpurun.coordinator.core.request import obstacle_for_ever, one_too_many
 from gpurun.coordinator.core.state import State
@@ -14,6 +15,7 @@ from gpurun.protocol.job import Held, JobState
 from gpurun.protocol.messages import (
     Accepted,
     AskAgain,
+    Changed,
     Ended,
     EndTree,
     Leave,
@@ -31,7 +33,11 @@ def on_submit(state: State, event: MessageEvent, message: Submit) -> None:
     if job is not None and not may_speak_for(event, job):
         state.send(event.peer, Problem(text=f"job {job.id} belongs to {job.user}"))
         return
-    if job is None:
+    if message.again is not None:
+        job = run_again(state, event, message, message.again, job)
+        if job is None:
+            return
+    elif job is None:
         problem = obstacle_for_ever(state, message) or one_too_many(state, message, event.uid)
         if problem is not None:
             state.send(event.peer, problem)
@@ -57,6 +63,25 @@ def on_ask_again(state: State, event: MessageEvent, message: AskAgain) -> None:
     if job.state.waits:
         state.update(job, stopped=False, lapsed=None)
         state.pass_wanted = True
+
+
+def on_changed(state: State, event: MessageEvent, message: Changed) -> None:
+    """The lease goes back: nobody wants half a training by one program and half by another."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None:
+        return
+    if job.lease is not None:
+        job = lapse(state, job, f"{message.file} has changed")
+    if job.state.waits and job.lapsed is not None:
+        why = f"{message.file} has changed since its checkpoint; {_goes_on(job)}"
+        detail = f"held: {message.file} has changed"
+        changes = {"held": True, "held_for": why, "changed": True, "lapsed": None}
+        state.move(job, Trigger.PAUSE, detail, stopped=False, **changes)
+        state.pass_wanted = True
+
+
+def _goes_on(job: Job) -> str:
+    return f"gpurun resume --changed {job.id} goes on with it as it is now"
 
 
 def on_leave(state: State, event: MessageEvent, message: Leave) -> None:

@@ -1,4 +1,4 @@
-"""Capturing, Overdue, Durable, Unsaved, Refused, Resumed: the SDK speaks from the loop."""
+"""Capturing, Overdue, Durable, Saved, Unsaved, Refused, Resumed: the SDK speaks from the loop."""
 
 import msgspec
 
@@ -19,6 +19,7 @@ from gpurun.protocol.messages import (
     Overdue,
     Refused,
     Resumed,
+    Saved,
     Unsaved,
 )
 
@@ -55,6 +56,16 @@ def on_durable(state: State, event: MessageEvent, message: Durable) -> None:
         state.send(event.peer, GoOn(job=job.id, request=message.request))
     else:
         rest(state, job, message.request, message.checkpoint, detail)
+
+
+def on_saved(state: State, event: MessageEvent, message: Saved) -> None:
+    """After a crash it goes on from here; one that a pause saved later stays the last."""
+    job = attempt_of(state, event, message.job, message.attempt)
+    if job is None or job.process is None or job.state.ended:
+        return
+    if job.pause is None or job.pause.stage not in (Stage.DURABLE, Stage.ENDED):
+        detail = f"step {message.step}, {message.size} bytes in {message.seconds:.3f} s"
+        state.update(job, Note.SAVED, detail, checkpoint=message.checkpoint)
 
 
 def on_unsaved(state: State, event: MessageEvent, message: Unsaved) -> None:
