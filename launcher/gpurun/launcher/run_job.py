@@ -26,8 +26,8 @@ def run_job(order: Order, paths: Paths) -> int:
     finally:
         last = launch.order if launch else order
         _remove(paths.checkpoints(last.uuid), even_full=finished)
-        if launch and launch.job % SWEEP == 0:
-            _sweep(paths)
+        if launch:
+            _tidy(launch)
 
 
 def _wait_and_run(launch: Launch) -> int:
@@ -71,11 +71,16 @@ def _keep(launch: Launch) -> None:
         launch.say(f"cannot write {path} ({error.strerror}): gpurun retry will not know this job")
 
 
-def _sweep(paths: Paths) -> None:
-    from gpurun.launcher.orders import sweep
+def _tidy(launch: Launch) -> None:
+    """What is no job can never be asked for again; after many jobs the oldest are forgotten."""
+    paths, order = launch.paths, launch.order
+    with contextlib.suppress(OSError):  # another launcher tidies too
+        if not launch.job and not order.again:
+            os.unlink(paths.order(order.uuid))
+        elif launch.job and launch.job % SWEEP == 0:
+            from gpurun.launcher.orders import sweep
 
-    with contextlib.suppress(OSError):  # another launcher sweeps too
-        sweep(os.path.dirname(paths.order("")), os.path.dirname(paths.checkpoints("")))
+            sweep(os.path.dirname(paths.order("")), os.path.dirname(paths.checkpoints("")))
 
 
 def _make_private(folder: str) -> None:
