@@ -49,6 +49,13 @@ def test_a_plain_resume_says_why_not() -> None:
     assert world.job(job).held
 
 
+def test_a_hold_by_hand_does_not_hide_why_it_is_held() -> None:
+    world, job = changed_world()
+    before = world.command(m.Resume(job=str(job)))
+    assert isinstance(world.command(m.Pause(job=str(job))), m.Done)
+    assert world.command(m.Resume(job=str(job))) == before
+
+
 def test_a_person_lets_it_go_on_with_the_changes_once() -> None:
     """The next pause is another matter: the program may have changed again by then."""
     world, job = changed_world()
@@ -64,6 +71,20 @@ def test_a_person_lets_it_go_on_with_the_changes_once() -> None:
     world.exit(light)
     grant = world.last(m.Grant, world.launcher(job))
     assert (grant.attempt, grant.changed) == (4, False)
+
+
+def test_a_rehearsal_that_finds_it_changed_is_over_and_says_so() -> None:
+    world = World(24 * GIB)
+    job = world.train(20, 0.9)
+    asker = world.peer()
+    world.say(asker, m.Rehearse(job=str(job), how="exit"))
+    world.capture(job)
+    say_changed(world, job)
+    assert world.last(m.Problem, asker).text == (
+        "job 1 (job1.py) does not go on at once: /home/user/model.py has changed"
+    )
+    found = world.job(job)
+    assert (found.held, found.changed, found.is_tried) == (True, True, False)
 
 
 def test_a_late_or_foreign_word_holds_nobody() -> None:

@@ -69,9 +69,9 @@ def refused(state: State, job: Job, text: str) -> None:
         state.send(tried.peer, Rehearsed(job=job.id, text=text, refused=True, further=further))
 
 
-def in_earnest(state: State, job: Job) -> PauseOrder | None:
-    """The order under way, which a person now wants carried out: the job stays paused."""
-    break_off(state, job, "it was paused by hand meanwhile")
+def in_earnest(state: State, job: Job, why: str) -> PauseOrder | None:
+    """The order under way, which is not only tried any more: the job stays paused."""
+    break_off(state, job, why)
     order = job.pause
     return None if order is None else msgspec.structs.replace(order, rehearsal=False)
 

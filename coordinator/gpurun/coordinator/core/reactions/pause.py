@@ -32,8 +32,9 @@ def on_pause(state: State, event: MessageEvent, message: Pause) -> None:
 
 
 def _hold(state: State, event: MessageEvent, job: Job) -> None:
-    order = rehearsing.in_earnest(state, job)
-    state.move(job, Trigger.PAUSE, "held", held=True, held_for="", pause=order)
+    order = rehearsing.in_earnest(state, job, "it was paused by hand meanwhile")
+    why = job.held_for if job.changed else ""  # that is still to be answered
+    state.move(job, Trigger.PAUSE, "held", held=True, held_for=why, pause=order)
     state.pass_wanted = True
     what = "stays paused" if job.state is JobState.PAUSED else "is held"
     text = f"{job.label} {what}; gpurun resume {job.id} lets it go on"
@@ -50,7 +51,7 @@ def _ask(state: State, event: MessageEvent, job: Job) -> None:
 
 
 def _join(state: State, event: MessageEvent, job: Job) -> None:
-    order = rehearsing.in_earnest(state, job)
+    order = rehearsing.in_earnest(state, job, "it was paused by hand meanwhile")
     if order is not None:
         by_user = msgspec.structs.replace(order, by_user=True)
         state.move(job, Trigger.PAUSE, "for a person too", pause=by_user, held=True)

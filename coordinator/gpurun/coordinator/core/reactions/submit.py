@@ -1,5 +1,6 @@
 """Submit, AskAgain, Changed and Leave: a launcher brings a job, asks anew, or gives up waiting."""
 
+from gpurun.coordinator.core import rehearsing
 from gpurun.coordinator.core.after import awaited, hand_over
 from gpurun.coordinator.core.effects import WatchLauncher
 from gpurun.coordinator.core.events import MessageEvent
@@ -75,7 +76,8 @@ def on_changed(state: State, event: MessageEvent, message: Changed) -> None:
     if job.state.waits and job.lapsed is not None:
         why = f"{message.file} has changed since its checkpoint; {_goes_on(job)}"
         detail = f"held: {message.file} has changed"
-        changes = {"held": True, "held_for": why, "changed": True, "lapsed": None}
+        order = rehearsing.in_earnest(state, job, f"{message.file} has changed")
+        changes = {"held": True, "held_for": why, "changed": True, "lapsed": None, "pause": order}
         state.move(job, Trigger.PAUSE, detail, stopped=False, **changes)
         state.pass_wanted = True
 
