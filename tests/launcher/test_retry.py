@@ -149,14 +149,19 @@ def test_a_job_without_a_checkpoint_begins_anew_and_says_so(
     coordinator: CoordinatorDouble,
     environment: dict[str, str],
     place: str,
+    state: str,
     how: str,
 ) -> None:
     before = Before(start, coordinator, environment, place, code=0 if how == "finished" else 1)
+    own = f"{state}/checkpoints/{before.submit.uuid}/own"
+    os.makedirs(own)
     command = start("retry", "1", errors=BYTES)
     answered(coordinator, before, how)
     assert again_of(coordinator).checkpoint == ""
     coordinator.end()
     assert f"gpurun: job 1 ({how}) has no checkpoint: it begins anew\n" in ended(command)[2]
+    kept = how == "failed"
+    assert os.path.exists(own) is kept, "what a script saves by itself is its own matter"
 
 
 def test_a_new_submission_of_the_same_command_has_a_folder_of_its_own(

@@ -30,7 +30,8 @@ def retry(found: RetryReply, *, fresh: bool, quiet: bool) -> int:
     checkpoint = "" if fresh else newest_checkpoint(where.checkpoints(found.uuid))
     if not (checkpoint or fresh or quiet):
         lines.say(f"job {found.job} {_of(found)} has no checkpoint: it begins anew")
-    return _run(found, Again(checkpoint=checkpoint, changed=True), quiet=quiet)
+    again = Again(checkpoint=checkpoint, changed=True)
+    return _run(found, again, fresh=fresh, quiet=quiet)
 
 
 def resume(found: RetryReply, *, changed: bool) -> int:
@@ -40,21 +41,23 @@ def resume(found: RetryReply, *, changed: bool) -> int:
         raise Failure(
             f"job {found.job} is lost and has no checkpoint; gpurun retry {found.job} begins anew"
         )
-    return _run(found, Again(checkpoint=checkpoint, changed=changed), quiet=False)
+    again = Again(checkpoint=checkpoint, changed=changed)
+    return _run(found, again, fresh=False, quiet=False)
 
 
 def _of(found: RetryReply) -> str:
     return "was lost and" if found.state == JobState.LOST else f"({found.state})"
 
 
-def _run(found: RetryReply, again: Again, *, quiet: bool) -> int:
+def _run(found: RetryReply, again: Again, *, fresh: bool, quiet: bool) -> int:
     where = paths(os.environ)
     kept = kept_order(where.order(found.uuid), found.job)
     _enter(kept.folder, found.job)
-    return run_job(_order(found.uuid, kept, again, quiet=quiet), where)
+    order = msgspec.structs.replace(_order(found.uuid, kept), again=again, fresh=fresh, quiet=quiet)
+    return run_job(order, where)
 
 
-def _order(uuid: str, kept: KeptOrder, again: Again, *, quiet: bool) -> Order:
+def _order(uuid: str, kept: KeptOrder) -> Order:
     words = tuple(map(os.fsdecode, kept.words))
     environment = {os.fsdecode(n): os.fsdecode(value) for n, value in kept.environment.items()}
     program = find_program(words, environment)
@@ -71,8 +74,6 @@ def _order(uuid: str, kept: KeptOrder, again: Again, *, quiet: bool) -> Order:
         words=words,
         environment=environment,
         program=program,
-        again=again,
-        quiet=quiet,
     )
 
 

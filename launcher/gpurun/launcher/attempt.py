@@ -67,14 +67,14 @@ def _run(launch: Launch, ground: Ground, grant: Grant) -> End:
 
 def _spawn(launch: Launch, grant: Grant) -> int:
     checkpoints = launch.paths.checkpoints(launch.order.uuid)
-    if launch.order.again and not grant.resume:
+    if launch.order.fresh and not launch.has_run:
         _discard(checkpoints)
     environment = job_environment(launch.order.environment, grant, launch.paths.socket, checkpoints)
     return spawn(launch.order.program, environment, launch.inbox.signals)
 
 
 def _discard(checkpoints: str) -> None:
-    """Those of a job that begins anew are not to be gone on from, whatever becomes of it."""
+    """What a job had saved that is to begin anew is not gone on from, whatever becomes of it."""
     import shutil
 
     shutil.rmtree(checkpoints)

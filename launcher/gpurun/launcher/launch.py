@@ -26,6 +26,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     program: Program
     again: Again | None = None
     """How an ended job is run again; None for a new one."""
+    fresh: bool = False
+    """Whether what it has saved is removed as it starts."""
     max_wait: float | None = None
     """Seconds until the first start; 0 gives up as soon as there is a reason to wait."""
     quiet: bool = False
@@ -80,7 +82,9 @@ class Launch:
         if spec.memory or spec.memory_share or spec.program is None:
             spec = msgspec.structs.replace(spec, memory=self.ask_for, memory_share=None)
         spec = msgspec.structs.replace(spec, retry_of=self.job)
-        self.order = msgspec.structs.replace(self.order, uuid=str(uuid4()), spec=spec, again=None)
+        self.order = msgspec.structs.replace(
+            self.order, uuid=str(uuid4()), spec=spec, again=None, fresh=False
+        )
         self.job, self.held, self.end, self.ask_for = 0, None, None, 0
         self.has_run = False
         self.inbox.send(Submit(uuid=self.order.uuid, spec=spec))
