@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -87,6 +88,7 @@ def test_the_job_gets_the_callers_environment_and_what_the_contract_adds(
     assert checkpoints.endswith(f"/checkpoints/{submit.uuid}")
     assert seen == environment | {
         "MINE": "a b",
+        "PYTHONHASHSEED": str(UUID(submit.uuid).int % 2**32),
         "CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b",
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "GPURUN_JOB": "1",

@@ -2,14 +2,14 @@
 
 from gpurun import sdk
 from gpurun.sdk import checkpoint, snapshot
-from gpurun.sdk.checkpoint import Written
-from gpurun.sdk.snapshot import Moment
+from gpurun.sdk.checkpoint import Label, Written
+from gpurun.sdk.moment import Moment
 from gpurun.sdk.state import Attributes
 
 
 def save(trainable: sdk.Trainable, folder: str, step: int) -> Written:
     """Write its checkpoint under the folder."""
-    return checkpoint.write(folder, step, snapshot.part(Attributes(trainable), Moment(step)))
+    return checkpoint.write(folder, Label(step), snapshot.part(Attributes(trainable), Moment(step)))
 
 
 def load(trainable: sdk.Trainable, path: str, run: int = 0) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gpurun.sdk import checkpoint
+from gpurun.sdk.checkpoint import Label
 from gpurun.sdk.errors import CheckpointError, NoRoomError
 
 FILES = {
@@ -37,7 +38,7 @@ def content(path: str) -> dict[str, bytes]:
 
 def test_a_checkpoint_is_what_was_written_and_private(folder: str) -> None:
     """Size, step and content agree; only the owner can read it."""
-    written = checkpoint.write(f"{folder}/job", 12, fill)
+    written = checkpoint.write(f"{folder}/job", Label(12), fill)
     assert os.path.basename(written.path) == "000001-step-12"
     assert checkpoint.newest_complete(written.path) == written.path
     assert content(written.path) == FILES
@@ -49,20 +50,20 @@ def test_a_checkpoint_is_what_was_written_and_private(folder: str) -> None:
 
 def test_the_last_two_are_kept(folder: str) -> None:
     """A third checkpoint removes the first, also when two are of the same step."""
-    written = [checkpoint.write(folder, step, fill).path for step in (5, 9, 9)]
+    written = [checkpoint.write(folder, Label(step), fill).path for step in (5, 9, 9)]
     assert sorted(os.listdir(folder)) == [os.path.basename(path) for path in written[1:]]
 
 
 def test_a_failed_one_leaves_nothing(folder: str) -> None:
     """The error goes on to the caller, and the older checkpoint is untouched."""
-    first = checkpoint.write(folder, 1, fill).path
+    first = checkpoint.write(folder, Label(1), fill).path
 
     def fail(unfinished: str) -> None:
         fill(unfinished)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.write(folder, 2, fail)
+        checkpoint.write(folder, Label(2), fail)
     assert os.listdir(folder) == [os.path.basename(first)]
     checkpoint.verify(first)
 
@@ -84,7 +85,7 @@ def test_everything_is_on_disk_before_the_name_is(
 
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(os, "rename", name)
-    path = checkpoint.write(folder, 1, fill).path
+    path = checkpoint.write(folder, Label(1), fill).path
     before = {os.path.relpath(call, folder).partition("/")[2] for call in calls[:-2]}
     assert before == {*FILES, "manifest.json", "sources.json", "rank-0", "rank-0/state", ""}
     assert calls[-2:] == ["rename", folder]
@@ -112,7 +113,7 @@ def killed_at(boundary: int, folder: str) -> bool:
 
         for name in BOUNDARIES:
             setattr(os, name, dying(getattr(os, name)))
-        checkpoint.write(folder, 3, fill)
+        checkpoint.write(folder, Label(3), fill)
         os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
@@ -121,7 +122,7 @@ def killed_at(boundary: int, folder: str) -> bool:
 def test_killed_at_any_boundary_a_whole_one_is_found(folder: str) -> None:
     """SIGKILL before each call to the file system, from the first to the last."""
     for step in (1, 2):
-        checkpoint.write(folder, step, fill)
+        checkpoint.write(folder, Label(step), fill)
     boundary = 0
     while killed_at(boundary, folder):
         newest = max(name for name in os.listdir(folder) if not name.startswith("."))
@@ -149,14 +150,14 @@ def damage(path: str, kind: str) -> None:
 @pytest.mark.parametrize("name", ["rank-0/run.pt", "rank-0/state/state.pt", "manifest.json"])
 def test_a_damaged_one_gives_way_to_the_one_before(folder: str, kind: str, name: str) -> None:
     """Whatever was done to whichever file, the newest complete checkpoint is found."""
-    before, newest = (checkpoint.write(folder, step, fill).path for step in (1, 2))
+    before, newest = (checkpoint.write(folder, Label(step), fill).path for step in (1, 2))
     damage(f"{newest}/{name}", kind)
     assert checkpoint.newest_complete(newest) == before
 
 
 def test_none_left_is_an_error_that_says_what_to_do(folder: str) -> None:
     """A training must not start from nothing when it was to go on."""
-    only = checkpoint.write(folder, 1, fill).path
+    only = checkpoint.write(folder, Label(1), fill).path
     damage(f"{only}/rank-0/run.pt", "flip")
     with pytest.raises(CheckpointError, match="run the command again with gpurun"):
         checkpoint.newest_complete(only)
@@ -165,7 +166,7 @@ def test_none_left_is_an_error_that_says_what_to_do(folder: str) -> None:
 def test_another_format_is_not_read(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of a later gpurun is named as such."""
     monkeypatch.setattr(checkpoint, "FORMAT", 2)
-    path = checkpoint.write(folder, 1, fill).path
+    path = checkpoint.write(folder, Label(1), fill).path
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="format 2"):
         checkpoint.verify(path)

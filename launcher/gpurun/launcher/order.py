@@ -43,11 +43,14 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
         pid=os.getpid(),
     )
     max_wait = 0.0 if options["no_wait"] else options["max_wait"]
+    uuid = uuid4()
+    # A set of words has the same order in each attempt of the job.
+    hash_seed = {"PYTHONHASHSEED": str(uuid.int % 2**32)}
     return Order(
-        uuid=str(uuid4()),
+        uuid=str(uuid),
         spec=spec,
         words=tuple(words),
-        environment=os.environ.copy(),
+        environment=hash_seed | os.environ,
         program=program,
         max_wait=max_wait,
         quiet=options["quiet"],

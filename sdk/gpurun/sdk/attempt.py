@@ -38,3 +38,14 @@ def attempt() -> Attempt | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def alone() -> Attempt:
+    """Outside gpurun, with checkpoints for as long as the process lives."""
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="gpurun-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Attempt(0, 1, "", "", folder, "")

@@ -27,6 +27,8 @@ from gpurun.sdk.errors import CheckpointError, NoRoomError
 FORMAT = 1
 KEEP = 2
 """The newest, and the one before it in case that the disk has damaged the newest."""
+BEST = ("min", "max")
+"""Whether a metric is the better the smaller or the larger it is."""
 SPARE = 1 << 20
 """Bytes to leave free beside the tensors: names, numbers, and the file system's own needs."""
 _UNFINISHED = ".unfinished-"
@@ -40,8 +42,33 @@ class Written(NamedTuple):
     """Bytes on disk."""
 
 
-def write(root: str, step: int, fill: Callable[[str], None]) -> Written:
-    """Make a checkpoint of the files that `fill(folder)` writes; keep the newest KEEP.
+class Label(NamedTuple):
+    """What a checkpoint's manifest says of it beside its files."""
+
+    step: int
+    run: int = 0
+    """Which training of its script made it, from 0."""
+    final: bool = False
+    """Whether that training had ended."""
+    metric: float | None = None
+    """By which the best is known; None where nobody asked for that."""
+
+
+class Keep(NamedTuple):
+    """Which checkpoints of a training stay."""
+
+    newest: int = KEEP
+    best: str = ""
+    """One of BEST, where the best stays as well."""
+
+
+def write(
+    root: str,
+    label: Label,
+    fill: Callable[[str], None],
+    keep: Keep = Keep(),  # noqa: B008
+) -> Written:
+    """Make a checkpoint of the files that `fill(folder)` writes; discard what is not to be kept.
 
     Where anything fails, nothing is left behind, older checkpoints are untouched, and the
     error goes on to the caller.
@@ -50,19 +77,71 @@ def write(root: str, step: int, fill: Callable[[str], None]) -> Written:
     _discard_unfinished(root)
     place = max((number(name) for name in _complete(root)), default=0) + 1
     folder = unfinished(root, place)
-    path = f"{root}/{place:06d}-step-{step}"
+    path = f"{root}/{place:06d}-step-{label.step}"
     os.mkdir(folder, mode=0o700)
     try:
         fill(folder)
-        size = _seal(folder, step)
+        size = _seal(folder, label)
         os.rename(folder, path)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     _flush(root)
-    for name in _complete(root)[:-KEEP]:
-        shutil.rmtree(f"{root}/{name}", ignore_errors=True)
+    _discard_old(root, label.run, keep)
     return Written(path, size)
+
+
+def label_of(path: str) -> Label | None:
+    """What the manifest says; None where it cannot be read."""
+    try:
+        with open(f"{path}/{MANIFEST}", "rb") as file:
+            manifest = json.load(file)
+        return Label(*(manifest[field] for field in Label._fields))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def of_run(path: str, run: int) -> str | None:
+    """The checkpoint with which this training of the script goes on, where the job does at `path`.
+
+    That itself; else, for a training that was over by then, its last. None where it has none.
+    """
+    label = label_of(path)
+    if label is None or label.run == run:
+        return path
+    root = os.path.dirname(os.path.abspath(path))
+    for name in reversed(_complete(root)):
+        other = label_of(f"{root}/{name}")
+        if other is not None and other.run == run and other.final:
+            return f"{root}/{name}"
+    return None
+
+
+def best(root: str, run: int, mode: str) -> str | None:
+    """The checkpoint of this training with the best metric; the newest of several."""
+    known = [name for name, label in _labels(root, run) if label.metric is not None]
+    metrics = {name: label.metric for name, label in _labels(root, run)}
+    if not known:
+        return None
+    sign = 1 if mode == "max" else -1
+    return f"{root}/{max(known, key=lambda name: (sign * (metrics[name] or 0.0), number(name)))}"
+
+
+def _labels(root: str, run: int) -> list[tuple[str, Label]]:
+    """Those of one training, oldest first."""
+    labels = ((name, label_of(f"{root}/{name}")) for name in _complete(root))
+    return [(name, label) for name, label in labels if label is not None and label.run == run]
+
+
+def _discard_old(root: str, run: int, keep: Keep) -> None:
+    """What a training keeps is its own: that of another of the script stays."""
+    mine = [name for name, _ in _labels(root, run)]
+    stay = set(mine[-max(1, keep.newest) :])
+    if keep.best and (chosen := best(root, run, keep.best)):
+        stay.add(os.path.basename(chosen))
+    for name in mine:
+        if name not in stay:
+            shutil.rmtree(f"{root}/{name}", ignore_errors=True)
 
 
 def unfinished(root: str, place: int) -> str:
@@ -118,7 +197,7 @@ def require_room(folder: str, size: int) -> None:
         )
 
 
-def _seal(folder: str, step: int) -> int:
+def _seal(folder: str, label: Label) -> int:
     """Write the manifest, flush everything, and return the bytes of all files."""
     with open(f"{folder}/{SOURCES}", "wb") as file:
         file.write(msgspec.json.encode(sources.note()))
@@ -128,7 +207,7 @@ def _seal(folder: str, step: int) -> int:
         for name in files
     ]
     files = {name: _measure(f"{folder}/{name}") for name in sorted(names)}
-    text = json.dumps({"format": FORMAT, "step": step, "files": files}, indent=1)
+    text = json.dumps({"format": FORMAT, **label._asdict(), "files": files}, indent=1)
     with open(f"{folder}/{MANIFEST}", "wb") as file:
         file.write(text.encode())
     for parent, _, inside in os.walk(folder, topdown=False):

@@ -16,7 +16,7 @@ def follow(session: Session, ranks: Ranks, step: int) -> None:
     if how == "park":
         _park(session, ranks, step)
         return
-    if how == "exit":
+    if how in ("exit", "save"):
         _saved(session, ranks, step)
     if how:
         ranks.await_end()

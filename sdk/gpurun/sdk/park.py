@@ -11,6 +11,7 @@ from gpurun.sdk import rng, snapshot
 from gpurun.sdk.checkpoint import Written
 from gpurun.sdk.durable import save
 from gpurun.sdk.link import Link
+from gpurun.sdk.moment import Part
 from gpurun.sdk.oom import is_oom
 from gpurun.sdk.parking import Parking
 from gpurun.sdk.resting import Answer, one_line, or_refused, rest
@@ -49,7 +50,7 @@ def _wait_parked(
 ) -> bool:
     """Give the memory back and wait; False where that could not be done."""
 
-    def move() -> tuple[snapshot.Part | None, int]:
+    def move() -> tuple[Part | None, int]:
         subject, part = session.subject, None
         with rng.kept():
             if not (subject.saves_itself or unsaved):
@@ -73,9 +74,7 @@ def _wait_parked(
     return True
 
 
-def _save_meanwhile(
-    link: Link, session: Session, answer: Answer, step: int, part: snapshot.Part
-) -> None:
+def _save_meanwhile(link: Link, session: Session, answer: Answer, step: int, part: Part) -> None:
     def done(written: Written, took: float) -> None:
         path, size = written.path, written.size
         _say_durable(link, m.Durable(**answer, checkpoint=path, step=step, size=size, seconds=took))

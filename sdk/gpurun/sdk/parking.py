@@ -92,6 +92,12 @@ class Parking:
         return copy
 
 
+def held_bytes(attributes: dict[str, Any]) -> int:
+    """Bytes of all tensors that are known to belong to the training, gradients included."""
+    storages = [tensor.untyped_storage() for tensor in _tensors(attributes)]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
 def _tensors(attributes: dict[str, Any]) -> Iterator[torch.Tensor]:
     """All tensors that are known to belong to the training, gradients included."""
     for _, value in leaves_of(attributes):

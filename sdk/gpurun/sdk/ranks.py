@@ -61,6 +61,11 @@ class Ranks:
         self.speaks = board.get("speaker") == rank + 1
         """Whether this one has the link."""
 
+    @property
+    def how(self) -> str:
+        """How all step aside at the target."""
+        return HOWS[self._board.get("how")]
+
     def posted(self) -> bool:
         """Whether a request is on the board."""
         return self._board.numbers[0] != 0

@@ -1,6 +1,7 @@
 """A training under gpurun: what it can be asked for, where it goes on, and its link."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ from functools import partial
 from gpurun.sdk import checkpoint, cycle
 from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.bare import Bare
-from gpurun.sdk.checkpoint import Written
-from gpurun.sdk.errors import CheckpointError
+from gpurun.sdk.checkpoint import Label, Written
+from gpurun.sdk.errors import CheckpointError, RanksError
+from gpurun.sdk.moment import Moment, Part
 from gpurun.sdk.saver import Saver
+from gpurun.sdk.saves import Saves
 from gpurun.sdk.say import say
-from gpurun.sdk.snapshot import Moment, Part, load
 from gpurun.sdk.subject import Subject
 
 TYPE_CHECKING = False
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from gpurun.sdk.link import Link
     from gpurun.sdk.ranks import Ranks
 
+SAVING = 1 << 62
+"""What is added to a step for the number of a request to save: no coordinator counts so far."""
 FAILED = 125
 """Exit code of a job whose state cannot be loaded: the training itself has not failed."""
 
@@ -39,6 +43,7 @@ class Session:
         step: int,
         link: "Link | None",
         ranks: "Ranks | None",
+        saves: Saves,
     ) -> None:
         self.subject = subject
         self.checkpoints = attempt.checkpoints
@@ -55,12 +60,22 @@ class Session:
         self.link = link
         """None where there can be none: then it merely cannot be paused."""
         self.saver = Saver()
+        self.saves = saves
+        self._began = time.monotonic()
+        saves.begin(step)
+        self._looks = self._checks or ranks is not None or saves.wanted
+        """Whether there is more to look at than the link."""
 
-    def asked(self) -> bool:
+    def asked(self, step: int = 0) -> bool:
         """Whether there is something to do at this safe point; read at each, without a lock."""
         if self.link is not None and self.link.request is not None:
             return True
-        return self._checks or (self._ranks is not None and self._ranks.posted())
+        return self._looks and self._has_more(step)
+
+    def _has_more(self, step: int) -> bool:
+        if self._ranks is not None and self._ranks.posted():
+            return True
+        return self._checks or self.saves.due(step)
 
     def step_aside(self, step: int, turn: int | None = None, *, evaluates: bool = False) -> None:
         """Answer what is asked, so many steps being done; return when the training is to go on.
@@ -79,15 +94,20 @@ class Session:
         if self._ranks is not None:
             if not evaluates:
                 self._step_aside_together(self._ranks, step, step if turn is None else turn)
-        elif self.link is not None:
+            return
+        if not evaluates and self.saves.due(step):
+            self._save(step)
+        if self.link is not None:
             step_aside(self.link, self, step, evaluates=evaluates)
 
     def _step_aside_together(self, ranks: "Ranks", step: int, turn: int) -> None:
         request = None if self.link is None else self.link.request
         number, how = (0, "") if request is None else (request.request, request.how)
+        if ranks.speaks and not number and self.saves.due(step):
+            number, how = SAVING + step, "save"
         if not ranks.stops_at(turn, number, how):
             return
-        if self.link is None:
+        if not ranks.speaks:
             from gpurun.sdk.following import follow
 
             follow(self, ranks, step)
@@ -95,9 +115,21 @@ class Session:
         from gpurun.sdk.pause import step_aside
 
         try:
-            step_aside(self.link, self, step)
+            if self.link is not None and self.link.request is not None:
+                step_aside(self.link, self, step)
+            elif ranks.how == "save":
+                self.gather()
+                self._save(step)
+                self.saver.wait()
+        except RanksError as error:
+            say(f"a checkpoint could not be written, and the training goes on: {error}")
         finally:
             ranks.end()
+
+    def _save(self, step: int) -> None:
+        from gpurun.sdk.saving import save
+
+        save(self, step)
 
     def gather(self) -> bool:
         """Have all ranks where this one is; raise RanksError where one does not come."""
@@ -106,11 +138,14 @@ class Session:
             self._ranks.begin()
         return True
 
-    def write(self, step: int, part: Part) -> Written:
+    def write(
+        self, step: int, part: Part, *, metric: float | None = None, final: bool = False
+    ) -> Written:
         """Make a checkpoint of this rank's part and those of the others."""
         ranks = self._ranks
         fill = part if ranks is None else partial(ranks.fill, part=part)
-        return checkpoint.write(self.checkpoints, step, fill)
+        label = Label(step, self.run, final, metric)
+        return checkpoint.write(self.checkpoints, label, fill, self.saves.keep)
 
     def most_kept(self, kept: int) -> int:
         """Bytes kept by the rank that keeps most of its device, once all have given back."""
@@ -133,6 +168,22 @@ class Session:
         if self.link is not None:
             self.link.offer(("stand", "park"))
 
+    def restore_best(self) -> int | None:
+        """Put the state back to that of the best checkpoint; its step, or None without one."""
+        self.saver.wait()
+        mode = self.saves.keep.best
+        path = checkpoint.best(self.checkpoints, self.run, mode) if mode else None
+        if path is None:
+            return None
+        return _load(self.subject, path, self.moment(0), random_states=False)
+
+    def finish(self, step: int) -> None:
+        """The training has come to its end."""
+        if self._ranks is None and not self._checks:
+            from gpurun.sdk.saving import save_last
+
+            save_last(self, step, time.monotonic() - self._began)
+
     def close(self) -> None:
         """The training is over: nobody asks it any more, and no rank waits for it."""
         if self._ranks is not None:
@@ -146,8 +197,9 @@ class Session:
             return Moment(step, self.run)
         return Moment(step, self.run, self._ranks.rank, self._ranks.world)
 
-    def tell_progress(self, step: int, total: int, metrics: object) -> None:
+    def has_come_to(self, step: int, total: int, metrics: object) -> None:
         """So many steps are done, of so many (0 where that is not known), with these metrics."""
+        self.subject.last = metrics
         if self.link is not None:
             self.link.progress.tell(step, total, metrics)
 
@@ -160,11 +212,11 @@ class Session:
 
 
 @contextmanager
-def opened(subject: Subject, attempt: Attempt) -> Iterator[Session]:
+def opened(subject: Subject, attempt: Attempt, saves: Saves | None = None) -> Iterator[Session]:
     """Load what is to be gone on from, and open the link for as long as the training lasts."""
     run = _runs[attempt]
     _runs[attempt] += 1
-    session = _begun(subject, attempt, run)
+    session = _begun(subject, attempt, run, saves or Saves())
     link = session.link
     try:
         with cycle.heard_by(lambda: _tell_cycle(link)):
@@ -174,7 +226,7 @@ def opened(subject: Subject, attempt: Attempt) -> Iterator[Session]:
         session.close()
 
 
-def _begun(subject: Subject, attempt: Attempt, run: int) -> Session:
+def _begun(subject: Subject, attempt: Attempt, run: int, saves: Saves) -> Session:
     pausable, unsaved = _ways_to_pause(subject)
     ranks, moment = _among_ranks(attempt, run)
     loaded, again = None, subject.applied_again
@@ -183,9 +235,9 @@ def _begun(subject: Subject, attempt: Attempt, run: int) -> Session:
     resumed = None if again else loaded
     if loaded is None and attempt.resume and run == 0:
         resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
-    speaks = (ranks is None or ranks.speaks) and not attempt.checks
+    speaks = (ranks is None or ranks.speaks) and bool(attempt.socket)
     link = _link(attempt, subject, pausable, resumed) if speaks else None
-    session = Session(subject, attempt, run, loaded or 0, link, ranks)
+    session = Session(subject, attempt, run, loaded or 0, link, ranks, saves)
     session.unsaved = unsaved
     return session
 
@@ -216,6 +268,8 @@ def _ways_to_pause(subject: Subject) -> tuple[tuple[str, ...], str]:
 
 
 def _load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:
+    from gpurun.sdk.snapshot import load
+
     try:
         step = load(subject, path, moment, random_states=random_states)
     except CheckpointError as error:

@@ -1,14 +1,15 @@
 """The whole of a training at a step boundary: its state, its step, its random states."""
 
 import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 from gpurun.sdk import checkpoint, rng, tensors
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder
-from gpurun.sdk.errors import CheckpointError
+from gpurun.sdk.errors import CheckpointError, UnsavedError
 from gpurun.sdk.identity import identity
+from gpurun.sdk.moment import Moment, Part
 from gpurun.sdk.nodes import read_nodes, write_nodes
 from gpurun.sdk.say import say
 from gpurun.sdk.subject import FILE, Subject
@@ -16,20 +17,6 @@ from gpurun.sdk.tensors import Copied
 
 _RUN = "run.pt"
 _STATE = "state"
-
-Part = Callable[[str], None]
-"""Writes what one rank has to save into the folder of a checkpoint."""
-
-
-class Moment(NamedTuple):
-    """Where in its script a training is, and which rank of it this is."""
-
-    step: int
-    run: int = 0
-    """Which training of its script it is, from 0."""
-    rank: int = 0
-    world: int = 1
-    """How many ranks it has."""
 
 
 def part(subject: Subject, moment: Moment) -> Part:
@@ -82,7 +69,10 @@ def _write_values(
         "returned": returned,
     }
     encoder = Encoder(lambda _path, _value: False, tensors.on_host)
-    write_nodes(encoder.encode(values, "it"), f"{folder}/{_RUN}")
+    nodes = encoder.encode(values, "it")
+    with suppress(UnsavedError):  # then only what sdk.run returns of an ended training lacks it
+        nodes["last"] = encoder.encode(subject.last, "metrics")
+    write_nodes(nodes, f"{folder}/{_RUN}")
 
 
 def load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:
@@ -91,9 +81,12 @@ def load(subject: Subject, path: str, moment: Moment, *, random_states: bool = T
     Falls back to the newest complete one where that one is damaged. Returns None, and changes
     nothing, when the checkpoint is that of another training of the job.
     """
-    found = checkpoint.newest_complete(path)
-    if os.path.basename(found) != os.path.basename(path.rstrip("/")):
-        say(f"{path} is damaged; going on from {found}")
+    own = checkpoint.of_run(path, moment.run)
+    if own is None:
+        return None
+    found = checkpoint.newest_complete(own)
+    if os.path.basename(found) != os.path.basename(own.rstrip("/")):
+        say(f"{own} is damaged; going on from {found}")
     mine = _of_rank(found, min(moment.rank, _ranks_in(found) - 1))
     values: dict[str, Any] = decode(read_nodes(f"{mine}/{_RUN}"))
     if values["identity"] != identity(subject.kind, moment.run):
@@ -104,6 +97,7 @@ def load(subject: Subject, path: str, moment: Moment, *, random_states: bool = T
             "start it with as many as before, or anew: run the command again with gpurun"
         )
     subject.load(f"{mine}/{_STATE}", values["returned"])
+    subject.last = values.get("last")
     if random_states:
         rng.restore(values["rng"])  # last: whatever loading has drawn does not count
     return int(values["step"])

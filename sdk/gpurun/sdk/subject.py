@@ -20,6 +20,8 @@ class Subject(ABC):
     """Whether its script writes files of its own, which it reads from the device."""
     applied_again = False
     """Whether its state is applied again, with the random states, at the turn of the pause."""
+    last: Any = None
+    """What its last step has returned."""
     no_respawn = ""
     """Why its script is not to be run again from its first line; empty where it survives that."""
 

@@ -1,0 +1,78 @@
+"""A checkpoint without a pause, and the last of a training."""
+
+import time
+
+from gpurun.protocol import messages as m
+from gpurun.sdk import snapshot
+from gpurun.sdk.checkpoint import Written
+from gpurun.sdk.errors import NoRoomError
+from gpurun.sdk.moment import Part
+from gpurun.sdk.parking import Parking, held_bytes
+from gpurun.sdk.resting import one_line
+from gpurun.sdk.say import say
+from gpurun.sdk.session import Session
+
+SHARE = 0.01
+"""Of the time that a training took, what its last checkpoint may take."""
+RATE, OVERHEAD = 200e6, 0.05
+"""Bytes a second, and seconds beside them, that a checkpoint is guessed to take."""
+
+
+def save(session: Session, step: int) -> None:
+    """Make a checkpoint of now; the disk is waited for only where host memory is too short."""
+    session.saver.wait()
+    session.saves.begin(step)
+    began, metric = time.monotonic(), session.saves.metric(session.subject.last)
+    part = None
+    try:
+        part = _captured(session, step)
+        if part is None:
+            now = snapshot.part(session.subject, session.moment(step))
+            _say_saved(session, step, session.write(step, now, metric=metric), began)
+    except Exception as error:  # noqa: BLE001 - a save that fails in any way must cost nothing
+        _say_failed(error)
+        return
+    if part is not None:
+        later = part
+        session.saver.start(
+            lambda: session.write(step, later, metric=metric),
+            lambda written, _: _say_saved(session, step, written, began),
+            _say_failed,
+        )
+
+
+def save_last(session: Session, step: int, took: float) -> None:
+    """Keep how a training ended, so that a script with several need not repeat it.
+
+    It is not worth more than a small SHARE of the time that the training took.
+    """
+    if session.unsaved:
+        return
+    session.saver.wait()
+    part = snapshot.part(session.subject, session.moment(step))
+    try:
+        if took * SHARE >= OVERHEAD + held_bytes(session.subject.held()) / RATE:
+            session.write(step, part, final=True)
+    except Exception as error:  # noqa: BLE001 - the training is over, and nothing is lost yet
+        say(f"the end of this training could not be kept: {one_line(error)}")
+
+
+def _captured(session: Session, step: int) -> Part | None:
+    """A copy in host memory; None where the script saves by itself or there is no room."""
+    if session.subject.saves_itself:
+        return None
+    try:
+        return snapshot.captured(session.subject, session.moment(step), Parking().host)
+    except NoRoomError:
+        return None
+
+
+def _say_saved(session: Session, step: int, written: Written, began: float) -> None:
+    link = session.link
+    if link is not None:
+        fields = {**link.fields(), "checkpoint": written.path, "step": step, "size": written.size}
+        link.send(m.Saved(**fields, seconds=time.monotonic() - began))
+
+
+def _say_failed(error: Exception) -> None:
+    say(f"a checkpoint could not be written, and the training goes on: {one_line(error)}")
