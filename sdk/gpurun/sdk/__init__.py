@@ -7,6 +7,7 @@ the same script simply trains.
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest
 if TYPE_CHECKING:
+    from gpurun.sdk import lightning as lightning
     from gpurun.sdk.checking import check as check
     from gpurun.sdk.data import Batches as Batches
     from gpurun.sdk.data import batches as batches
@@ -45,11 +46,17 @@ __all__ = [
 ]
 
 
+_MODULES = ("lightning",)
+"""Modules that are named with their own contents: they need what they are for."""
+
+
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -51,7 +51,7 @@ class Batches(Generic[T]):
         self._endless = endless
         """Whether its epochs follow one another and so tell of a cycle."""
         self._source = _source_with_state(loader)
-        self._generators = list(_generators(loader))
+        self._generators = list(generators_of(loader))
         self._iterator: Iterator[T] | None = None
         self._start: dict[str, Any] | None = None
         self._loaded = False
@@ -62,7 +62,7 @@ class Batches(Generic[T]):
         """Whether the data can be put back to its place in another process."""
         if isinstance(self._loader, Iterator):
             return False
-        has_a_place = self._source is not None or not _is_iterable_dataset(self._loader)
+        has_a_place = self._source is not None or not is_iterable_dataset(self._loader)
         return has_a_place or self._resume != "exact"
 
     @property
@@ -168,12 +168,13 @@ def _source_with_state(loader: Any) -> Any:
     """What keeps the place by itself: the loader, or its IterableDataset in this process."""
     if hasattr(loader, "load_state_dict"):
         return loader
-    if _is_iterable_dataset(loader) and loader.num_workers == 0:
+    if is_iterable_dataset(loader) and loader.num_workers == 0:
         return loader.dataset if hasattr(loader.dataset, "load_state_dict") else None
     return None
 
 
-def _is_iterable_dataset(loader: Any) -> bool:
+def is_iterable_dataset(loader: Any) -> bool:
+    """Whether its data come in an order of their own, and cannot be asked for by number."""
     data = sys.modules.get("torch.utils.data")
     return data is not None and isinstance(getattr(loader, "dataset", None), data.IterableDataset)
 
@@ -183,7 +184,7 @@ def _has_ended(iterator: Any) -> bool:
     return getattr(getattr(iterator, "_dataset_fetcher", None), "ended", False)
 
 
-def _generators(loader: Any) -> Iterator[Any]:
+def generators_of(loader: Any) -> Iterator[Any]:
     """Random generators of the loader, its samplers and data sets, each once."""
     seen: set[int] = set()
     owners = [loader]

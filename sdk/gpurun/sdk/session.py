@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 from gpurun.sdk import checkpoint, cycle
 from gpurun.sdk.attempt import Attempt
@@ -157,7 +158,12 @@ class Session:
     def apply_again(self) -> None:
         """Put its state and the random states back, at the turn at which it was paused."""
         step = _load(self.subject, self._resume, self.moment(0))
-        if self.link is not None and step is not None:
+        if step is not None:
+            self.go_on_from(step)
+
+    def go_on_from(self, step: int) -> None:
+        """Its state has been put back at the turn at which it was paused."""
+        if self.link is not None:
             self.link.go_on_from(step)
 
     def cannot_exit(self, why: str) -> None:
@@ -211,12 +217,35 @@ class Session:
             tell_of_oom(self.link, error)
 
 
-@contextmanager
-def opened(subject: Subject, attempt: Attempt, saves: Saves | None = None) -> Iterator[Session]:
-    """Load what is to be gone on from, and open the link for as long as the training lasts."""
+class Begun(NamedTuple):
+    """A training that has loaded what it goes on from, and done nothing yet."""
+
+    run: int
+    """Which of its script it is, from 0."""
+    loaded: int | None
+    """The step from which it goes on; None for a start."""
+
+
+def begin(subject: Subject, attempt: Attempt, among: tuple[int, int] | None = None) -> Begun:
+    """Count it, and load; one of several that have not met yet says its rank, and how many."""
+    from gpurun.sdk.ranks import rank_and_world
+
     run = _runs[attempt]
     _runs[attempt] += 1
-    session = _begun(subject, attempt, run, saves or Saves())
+    loaded = None
+    if attempt.resume:
+        rank, world = among or rank_and_world()
+        moment = Moment(0, run, rank, world)
+        loaded = _load(subject, attempt.resume, moment, random_states=not subject.applied_again)
+    return Begun(run, loaded)
+
+
+@contextmanager
+def opened(
+    subject: Subject, attempt: Attempt, saves: Saves | None = None, begun: Begun | None = None
+) -> Iterator[Session]:
+    """Load, unless that is done, and open the link for as long as the training lasts."""
+    session = _session(subject, attempt, saves or Saves(), begun)
     link = session.link
     try:
         with cycle.heard_by(lambda: _tell_cycle(link)):
@@ -226,13 +255,11 @@ def opened(subject: Subject, attempt: Attempt, saves: Saves | None = None) -> It
         session.close()
 
 
-def _begun(subject: Subject, attempt: Attempt, run: int, saves: Saves) -> Session:
+def _session(subject: Subject, attempt: Attempt, saves: Saves, begun: Begun | None) -> Session:
     pausable, unsaved = _ways_to_pause(subject)
-    ranks, moment = _among_ranks(attempt, run)
-    loaded, again = None, subject.applied_again
-    if attempt.resume:
-        loaded = _load(subject, attempt.resume, moment, random_states=not again)
-    resumed = None if again else loaded
+    run, loaded = begun or begin(subject, attempt)
+    ranks = _among_ranks(attempt, run)
+    resumed = None if subject.applied_again else loaded
     if loaded is None and attempt.resume and run == 0:
         resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
     speaks = (ranks is None or ranks.speaks) and bool(attempt.socket)
@@ -242,13 +269,11 @@ def _begun(subject: Subject, attempt: Attempt, run: int, saves: Saves) -> Sessio
     return session
 
 
-def _among_ranks(attempt: Attempt, run: int) -> "tuple[Ranks | None, Moment]":
+def _among_ranks(attempt: Attempt, run: int) -> "Ranks | None":
     from gpurun.sdk.ranks import Ranks, rank_and_world
 
     rank, world = rank_and_world()
-    if world == 1:
-        return None, Moment(0, run)
-    return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world), Moment(0, run, rank, world)
+    return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world) if world > 1 else None
 
 
 def _ways_to_pause(subject: Subject) -> tuple[tuple[str, ...], str]:
