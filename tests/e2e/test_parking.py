@@ -48,7 +48,7 @@ def nvml() -> Iterator[NvmlMachine]:
     machine.close()
 
 
-def test_where_the_driver_shows_that_it_keeps_its_memory_it_leaves_altogether(
+def test_pitfall_07_where_the_driver_shows_that_it_keeps_its_memory_it_leaves_altogether(
     nvml: NvmlMachine,
 ) -> None:
     """Its word alone starts nobody; it is spawned again from its checkpoint."""

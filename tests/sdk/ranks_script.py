@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gpurun import sdk
+from gpurun.sdk import device_memory, state
 from gpurun.sdk.link import Link
 
 links: list[Link] = []
@@ -72,6 +73,11 @@ def remember_link() -> None:
     Link.open = remember_and_open  # type: ignore
 
 
+def full_disk(subject: state.Attributes, folder: str) -> object:
+    """Save as where there is no room."""
+    raise OSError(28, "No space left on device", folder)
+
+
 def tell(rank: int, digest: str) -> None:
     """Print a line that no other rank can break into."""
     os.write(1, f"{rank} {digest}\n".encode())
@@ -86,6 +92,8 @@ def train(rank: int, world: int, steps: int, speaker: int) -> None:
         tell(rank, sdk.run(Distributed, steps=steps).digest)
     os.environ["GPURUN_JOB"] = job
     board = os.path.join(os.environ["GPURUN_CHECKPOINT_DIR"], ".ranks-0", "board")
+    if os.environ.get("FULL_DISK_OF") == str(rank):
+        state.Attributes.save = full_disk  # type: ignore
     config: dict[str, Any] = {"board": board}
     if rank == speaker:
         config = {"awaits_request": "GPURUN_RESUME" not in os.environ}
@@ -96,6 +104,7 @@ def train(rank: int, world: int, steps: int, speaker: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    device_memory.KIND = "cpu"
     world, *rest = [int(word) for word in sys.argv[1:]]
     fork = get_context("fork")
     ranks = [fork.Process(target=train, args=(rank, world, *rest)) for rank in range(world)]

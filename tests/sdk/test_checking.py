@@ -41,7 +41,7 @@ class Forgetful(Tiny):
         self.best = best
 
 
-def test_what_is_forgotten_is_named() -> None:
+def test_pitfall_14_what_is_forgotten_is_named() -> None:
     """Pitfall 14."""
     with pytest.raises(CheckError, match=r"^best differs right behind the load$"):
         sdk.check(Forgetful)

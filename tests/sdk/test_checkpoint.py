@@ -119,7 +119,7 @@ def killed_at(boundary: int, folder: str) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_killed_at_any_boundary_a_whole_one_is_found(folder: str) -> None:
+def test_pitfall_02_killed_at_any_boundary_a_whole_one_is_found(folder: str) -> None:
     """SIGKILL before each call to the file system, from the first to the last."""
     for step in (1, 2):
         checkpoint.write(folder, Label(step), fill)

@@ -102,7 +102,7 @@ def take(data: sdk.Batches[Any]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_the_stream_is_the_same_wherever_it_is_interrupted(name: str) -> None:
+def test_pitfall_03_the_stream_is_the_same_wherever_it_is_interrupted(name: str) -> None:
     """Interrupted at each place, and again one batch later: that is twice in one epoch."""
     make = LOADERS[name]
     places = range(ENOUGH - 1) if "workers" not in name else (1, 5)

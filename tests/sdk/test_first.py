@@ -33,7 +33,7 @@ def printed(script: str, attempt: int) -> str:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_an_unseeded_script_splits_its_data_as_in_the_first_attempt(
+def test_pitfall_18_an_unseeded_script_splits_its_data_as_in_the_first_attempt(
     order: str, under_gpurun: dict[str, str]
 ) -> None:
     """Pitfall 18: otherwise validation samples are trained on. A second process is its own."""

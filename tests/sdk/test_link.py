@@ -260,7 +260,7 @@ def test_a_fork_has_no_use_of_the_link(coordinator: Coordinator) -> None:
     link.close()
 
 
-def test_loader_workers_do_not_speak(coordinator: Coordinator) -> None:
+def test_pitfall_11_loader_workers_do_not_speak(coordinator: Coordinator) -> None:
     """A training with forked workers is one peer, which attaches once."""
 
     def hook(step: int) -> None:

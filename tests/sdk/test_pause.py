@@ -29,7 +29,7 @@ def expected_with_workers() -> str:
 @pytest.mark.parametrize(
     ("step", "workers"), [(step, 0) for step in range(1, STEPS)] + [(2, 2), (4, 2), (5, 2)]
 )
-def test_a_pause_at_any_step_loses_nothing(
+def test_pitfall_04_a_pause_at_any_step_loses_nothing(
     step: int,
     workers: int,
     expected: str,

@@ -37,7 +37,7 @@ def script(**environment: str) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def test_killed_while_it_rests_and_started_again_it_ends_the_same(
+def test_pitfall_06_killed_while_it_rests_and_started_again_it_ends_the_same(
     coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No line behind the training runs before it is done, and then the digest is the same."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from tests.sdk import coordinator_double
-from tests.sdk.coordinator_double import Coordinator
+from tests.sdk.coordinator_double import JOB, Coordinator
 
 from gpurun.protocol import messages as m
 
@@ -28,9 +28,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def ranks(world: int, speaker: int, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+def ranks(
+    world: int, speaker: int, steps: int = STEPS, **environment: str
+) -> Iterator["subprocess.Popen[str]"]:
     """So many processes of one training, and the one that has started them."""
-    words = [str(word) for word in (world, STEPS, speaker)]
+    words = [str(word) for word in (world, steps, speaker)]
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.sdk.ranks_script", *words],
@@ -60,7 +62,7 @@ def digests(said: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("world", "speaker"), [(2, 1), (4, 2)])
-def test_ranks_that_dawdle_stop_at_one_step_and_end_the_same(
+def test_pitfall_01_ranks_that_dawdle_stop_at_one_step_and_end_the_same(
     world: int, speaker: int, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every rank's part of the checkpoint is of one step; each ends as if never interrupted."""
@@ -82,3 +84,32 @@ def test_ranks_that_dawdle_stop_at_one_step_and_end_the_same(
     assert len(undisturbed) == world
     assert coordinator.wait_for(m.Resumed).step == durable.step
     assert len(coordinator.peers) == 2, "more than one rank has a link"
+
+
+def test_ranks_stand_and_park_together_and_what_one_cannot_do_none_does(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked three times, and end as if they never had been."""
+    monkeypatch.setattr(coordinator_double, "PATIENCE", 60.0)
+
+    def go_on_and_ask(request: int, how: str) -> m.Message:
+        coordinator.pause(request + 1, how=how)
+        return m.GoOn(job=JOB, request=request)
+
+    coordinator.on(m.Standing, lambda heard: go_on_and_ask(heard.request, "park"))
+    coordinator.on(m.Durable, lambda heard: go_on_and_ask(heard.request, "exit"))
+    with ranks(2, 0, 400, FULL_DISK_OF="1") as running:
+        coordinator.wait_for(m.Attach)
+        coordinator.pause(1, how="stand")
+        refused = coordinator.wait_for(m.Refused)
+        out, errors = running.communicate(timeout=60)
+    assert refused.request == 3
+    assert refused.text.startswith("rank 1: [Errno 28] No space left on device")
+    (durable,) = coordinator.of(m.Durable)
+    (released,) = coordinator.of(m.Released)
+    assert (released.request, durable.request) == (2, 2)
+    assert sorted(os.listdir(durable.checkpoint))[1:3] == ["rank-0", "rank-1"]
+    said = [line.split() for line in out.splitlines()]
+    assert len(said) == 4, errors
+    assert len({digest for rank, digest in said if rank == "0"}) == 1
+    assert len({digest for rank, digest in said if rank == "1"}) == 1

@@ -115,7 +115,7 @@ def test_a_save_that_fails_costs_nothing(
     assert words in lines[0]
 
 
-def test_too_little_room_is_refused_before_anything_is_written(
+def test_pitfall_13_too_little_room_is_refused_before_anything_is_written(
     coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The need is compared with what is free on the disk."""

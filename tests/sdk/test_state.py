@@ -153,7 +153,7 @@ class Sparse(Everything):
         (Sparse, "tensor is a Tensor of layout torch.sparse"),
     ],
 )
-def test_what_could_not_be_loaded_is_named_when_saving(
+def test_pitfall_12_what_could_not_be_loaded_is_named_when_saving(
     kind: type[Everything], named: str, folder: str
 ) -> None:
     """Better a pause refused than a resume that fails."""

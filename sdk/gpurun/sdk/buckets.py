@@ -8,7 +8,6 @@ public interface: where it is not as expected, the order stays what it is.
 """
 
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import distributed as dist
@@ -54,6 +53,11 @@ def _put_order(parallel: Any, order: Order) -> None:
     parameters, sparse = parallel._build_params_for_reducer()
     sizes = [parallel.bucket_bytes_cap] * len(order)
     assigned = (list(reversed(order)), sizes)
-    with patch.object(dist, "_compute_bucket_assignment_by_size", lambda *_: assigned):
-        names = parallel._build_debug_param_to_name_mapping(parameters)
+    names = parallel._build_debug_param_to_name_mapping(parameters)
+    private: Any = dist
+    own = private._compute_bucket_assignment_by_size
+    try:
+        private._compute_bucket_assignment_by_size = lambda *_: assigned
         parallel._ddp_init_helper(parameters, sparse, names, parallel.static_graph)
+    finally:
+        private._compute_bucket_assignment_by_size = own

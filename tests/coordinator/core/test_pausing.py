@@ -161,6 +161,21 @@ def test_a_passed_deadline_is_not_a_refusal_the_request_stays_armed() -> None:
     assert view.overdue
 
 
+def test_pitfall_10_a_save_of_40_seconds_is_waited_for() -> None:
+    """The deadline is for its beginning: nothing ends the tree before the checkpoint is there."""
+    world, training = training_world()
+    world.submit(12, 0.5, priority=50)
+    request = world.request(training)
+    capturing = m.Capturing(job=training, attempt=1, token="t", request=request)
+    world.advance(55.0)
+    world.say(world.trainer(training), capturing)
+    world.advance(40.0)
+    assert not world.got(m.EndTree, world.launcher(training))
+    assert world.state(training) is JobState.PAUSING
+    world.capture(training)
+    assert world.state(training) is JobState.PAUSED
+
+
 def test_a_training_that_comes_too_late_is_asked_anew() -> None:
     world, training = training_world()
     world.submit(12, 0.5, priority=50)
@@ -329,7 +344,9 @@ def test_a_device_that_never_shows_free_admits_nobody() -> None:
     assert world.state(light) is JobState.STARTING
 
 
-def test_the_reason_of_an_asked_training_is_that_it_has_not_come_to_a_safe_point() -> None:
+def test_pitfall_15_the_reason_of_an_asked_training_is_that_it_has_not_come_to_a_safe_point() -> (
+    None
+):
     from gpurun.coordinator.core.view import job_view
 
     world, training = training_world()
