@@ -5,9 +5,12 @@ millisecond and works where neither PyTorch nor the rest of gpurun is installed.
 the same script simply trains.
 """
 
+import os
+
 TYPE_CHECKING = False  # importing typing would cost more than all the rest
 if TYPE_CHECKING:
     from gpurun.sdk import lightning as lightning
+    from gpurun.sdk import transformers as transformers
     from gpurun.sdk.checking import check as check
     from gpurun.sdk.data import Batches as Batches
     from gpurun.sdk.data import batches as batches
@@ -46,7 +49,7 @@ __all__ = [
 ]
 
 
-_MODULES = ("lightning",)
+_MODULES = ("lightning", "transformers")
 """Modules that are named with their own contents: they need what they are for."""
 
 
@@ -66,7 +69,11 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-if "GPURUN_JOB" in __import__("os").environ:
+if "GPURUN_JOB" in os.environ:
     from gpurun.sdk.first import keep_random_states
 
     keep_random_states()
+    if os.environ.get("GPURUN_RESUME"):  # before the script begins a run of a tracker
+        from gpurun.sdk import trackers
+
+        trackers.export(os.environ.get("GPURUN_CHECKPOINT_DIR", ""))

@@ -54,6 +54,9 @@ class Batches(Generic[T]):
         self._generators = list(generators_of(loader))
         self._iterator: Iterator[T] | None = None
         self._start: dict[str, Any] | None = None
+        self._looks_ahead = _reads_ahead_here(loader)
+        self._before: dict[str, Any] | None = None
+        """Random states before the last batch was asked of a loader that read the next one then."""
         self._loaded = False
         self._at_end = False
 
@@ -87,6 +90,8 @@ class Batches(Generic[T]):
             self._go_back()
         if self._iterator is None:
             self._begin_epoch()
+        if self._looks_ahead:
+            self._before = self._random_states()
         try:
             value = next(self._iterator)  # type: ignore[arg-type]
         except StopIteration:
@@ -96,12 +101,17 @@ class Batches(Generic[T]):
         self._at_end = self._source is not None and _has_ended(self._iterator)
         return value
 
+    def end_epoch(self) -> None:
+        """Leave what is left of this epoch: the next batch is the first of another."""
+        self._iterator, self._start, self._loaded, self.batch = None, None, False, 0
+
     def state_dict(self) -> dict[str, Any]:
         """The place: epoch, batches consumed of it, and random states at its start and now."""
         return {
             "epoch": self.epoch,
             "batch": self.batch,
             "start": self._start,
+            "before": self._before,
             "private": [rng.get_state(generator) for generator in self._generators],
             "source": self._source.state_dict() if self._source is not None else None,
             "at_end": self._at_end,
@@ -110,6 +120,7 @@ class Batches(Generic[T]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to that place; the batches before it are read when the next one is asked for."""
         self.epoch, self.batch, self._start = state["epoch"], state["batch"], state["start"]
+        self._before = state["before"]
         self._set_private(state["private"])
         if self._source is not None:
             self._source.load_state_dict(state["source"])
@@ -142,13 +153,15 @@ class Batches(Generic[T]):
 
     def _skip(self, iterator: Iterator[T]) -> None:
         nothing = object()
-        for _ in range(self.batch):
+        for number in range(1, self.batch + 1):
+            if number == self.batch and self._before is not None:
+                self._set_random_states(self._before)
             if next(iterator, nothing) is nothing:
                 raise CheckpointError(f"{self._loader!r} has fewer batches than before the pause")
 
     def _iterate(self) -> Iterator[T]:
         if getattr(self._loader, "persistent_workers", False):
-            self._loader._iterator = None
+            _base(self._loader)._iterator = None
         return iter(self._loader)
 
     def _random_states(self) -> dict[str, Any]:
@@ -166,11 +179,21 @@ class Batches(Generic[T]):
 
 def _source_with_state(loader: Any) -> Any:
     """What keeps the place by itself: the loader, or its IterableDataset in this process."""
-    if hasattr(loader, "load_state_dict"):
+    if hasattr(_base(loader), "load_state_dict"):
         return loader
-    if is_iterable_dataset(loader) and loader.num_workers == 0:
+    if is_iterable_dataset(loader) and loader.num_workers == 0 and _base(loader) is loader:
         return loader.dataset if hasattr(loader.dataset, "load_state_dict") else None
     return None
+
+
+def _base(loader: Any) -> Any:
+    """The DataLoader behind one that accelerate has prepared, which itself has no state."""
+    return getattr(loader, "base_dataloader", loader)
+
+
+def _reads_ahead_here(loader: Any) -> bool:
+    """Whether it reads a batch more than it gives, as accelerate's do, and in this process."""
+    return _base(loader) is not loader and loader.num_workers == 0
 
 
 def is_iterable_dataset(loader: Any) -> bool:
@@ -197,5 +220,5 @@ def generators_of(loader: Any) -> Iterator[Any]:
             if rng.is_generator(value) and id(value) not in seen:
                 seen.add(id(value))
                 yield value
-            elif name in ("sampler", "batch_sampler", "dataset"):
+            elif name in ("base_dataloader", "sampler", "batch_sampler", "dataset"):
                 owners.append(value)

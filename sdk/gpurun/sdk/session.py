@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from gpurun.sdk import checkpoint, cycle
+from gpurun.sdk import checkpoint, cycle, trackers
 from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.bare import Bare
 from gpurun.sdk.checkpoint import Label, Written
@@ -92,6 +92,8 @@ class Session:
             return
         from gpurun.sdk.pause import step_aside
 
+        if self._ranks is None or self._ranks.rank == 0:
+            trackers.remember(self.checkpoints, self.run)
         if self._ranks is not None:
             if not evaluates:
                 self._step_aside_together(self._ranks, step, step if turn is None else turn)
@@ -237,6 +239,8 @@ def begin(subject: Subject, attempt: Attempt, among: tuple[int, int] | None = No
         rank, world = among or rank_and_world()
         moment = Moment(0, run, rank, world)
         loaded = _load(subject, attempt.resume, moment, random_states=not subject.applied_again)
+    if loaded is not None:
+        trackers.export(attempt.checkpoints, run)
     return Begun(run, loaded)
 
 
