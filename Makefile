@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test nightly figures check format architecture clean
+.PHONY: help demo test long nightly figures check format architecture clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ demo: $(STAMP)  ## the main job: on a simulated device, or with GPU=1 on the rea
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+long: $(STAMP)  ## the tests that take too long for every day
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 nightly: $(STAMP)  ## the property tests for a million events: a quarter of an hour and more
 	GPURUN_PROPERTIES=nightly $(BIN)/python -m pytest tests/coordinator/core/test_properties.py -n 0

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from tests.e2e.counting import COUNTING, ends_as_if_alone
 from tests.e2e.machine import EXAMPLES, Machine, one_error
 
@@ -45,6 +46,7 @@ def test_one_that_cannot_be_paused_says_what_would_make_it_pausable(machine: Mac
     assert job.end() == 0
 
 
+@pytest.mark.long
 def test_a_coordinator_that_is_killed_in_the_middle_leaves_no_one_paused(machine: Machine) -> None:
     """The tree is ended, and if it has no grant yet, the next coordinator gives it one."""
     go = f"{machine.folder}/go"

@@ -44,6 +44,7 @@ def digests(process: "subprocess.Popen[str]") -> list[str]:
     return sorted(line for line in output.splitlines() if line.startswith("rank "))
 
 
+@pytest.mark.long
 def test_both_ranks_stop_at_one_batch_and_end_as_if_they_had_not(
     folder: str, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
