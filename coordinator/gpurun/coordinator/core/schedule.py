@@ -58,7 +58,7 @@ def _makes_room(done: Plan) -> bool:
 def _settle_pauses(state: State, plan: Plan) -> set[int]:
     """Ask whom this pass wants; renew or withdraw what earlier passes asked.
 
-    Give those who were asked anew.
+    Give those who were asked anew, where others than their waiters may count on them.
     """
     asked = set()
     for job in state.jobs.active():
@@ -66,13 +66,20 @@ def _settle_pauses(state: State, plan: Plan) -> set[int]:
         order = job.pause
         if waiters and job.state is JobState.RUNNING and job.left is None:
             orders.ask(state, job, plan.ways[job.id], waiters)
-            asked.add(job.id)
+            if _others_may_count_on(job, waiters, plan):
+                asked.add(job.id)
         elif order is not None and waiters and job.parked and not is_leaving(job):
             rehearsing.break_off(state, job, "others lack what it keeps of its device")
             orders.leave(state, job, order, waiters)
         elif order is not None and order.stage is Stage.ASKED and job.left is None:
             _keep_or_withdraw(state, job, order, waiters)
     return asked
+
+
+def _others_may_count_on(job: Job, waiters: tuple[int, ...], plan: Plan) -> bool:
+    """Only who could have asked it itself; see pausing.leaves_for."""
+    priority = job.spec.priority
+    return any(b.spec.priority > priority and b.id not in waiters for b, _ in plan.blocked)
 
 
 def _keep_or_withdraw(state: State, job: Job, order: PauseOrder, waiters: tuple[int, ...]) -> None:
