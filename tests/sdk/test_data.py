@@ -18,12 +18,16 @@ from torch.utils.data import (
     Sampler,
     WeightedRandomSampler,
 )
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
 from gpurun.sdk import rng
 from gpurun.sdk.errors import CheckpointError
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:'set_vital' is deprecated:UserWarning"
+)  # torchdata's
 EPOCH, BATCH = 10, 3
 ENOUGH = 9
 """Batches: two epochs and a bit."""
@@ -82,6 +86,8 @@ LOADERS: dict[str, Callable[[], Iterable[Any]]] = {
         2, shuffle=True, generator=seeded_generator(), prefetch_factor=1
     ),
     "workers that persist": lambda: noisy_loader(2, shuffle=True, persistent_workers=True),
+    "placed": lambda: StatefulDataLoader(Noisy(), batch_size=BATCH, shuffle=True),
+    "placed, workers": lambda: StatefulDataLoader(Noisy(), batch_size=BATCH, num_workers=2),
 }
 
 

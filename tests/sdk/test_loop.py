@@ -1,39 +1,110 @@
 """An existing loop is paused at any turn, and ends as if it had not been."""
 
+import os
+from collections.abc import Callable, Iterable
+
 import pytest
 from tests.sdk import loops
-from tests.sdk.asking import asks_before, go_on_when_durable
+from tests.sdk.asking import Hook, asks_before, go_on_when_durable
 from tests.sdk.coordinator_double import Coordinator
 
 from gpurun.protocol import messages as m
 from gpurun.sdk.link import Link
+
+Loop = Callable[[Hook], str]
 
 
 def nobody(step: int) -> None:
     """Do nothing before a step."""
 
 
-@pytest.fixture(scope="module")
-def expected() -> str:
-    """The digest of the loop that nobody interrupts."""
-    return loops.accumulating(nobody)
+@pytest.fixture
+def stands_all_pauses(
+    coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Loop, Iterable[int]], None]:
+    """Pause a loop behind each of these turns, in attempts that begin where the one before paused.
+
+    Each attempt goes on to the end as well, as after a request that was withdrawn.
+    """
+    go_on_when_durable(coordinator)
+
+    def check(loop: Loop, turns: Iterable[int]) -> None:
+        with monkeypatch.context() as patch:
+            patch.delenv("GPURUN_JOB")
+            expected = loop(nobody)
+        for count, turn in enumerate(turns, 1):
+            assert loop(asks_before(turn + 1, coordinator, links)) == expected, f"paused at {turn}"
+            durable = coordinator.wait_for(m.Durable, count)
+            assert durable.step == turn
+            monkeypatch.setenv("GPURUN_RESUME", durable.checkpoint)
+        assert loop(nobody) == expected, "run again"
+        coordinator.wait_for(m.Detach, count + 1)
+        assert coordinator.of(m.Resumed)[-1].step == durable.step
+
+    return check
 
 
-@pytest.mark.parametrize("step", range(1, loops.TURNS))
+LOOPS: dict[str, tuple[Loop, Iterable[int]]] = {
+    "accumulating": (loops.accumulating, range(1, loops.TURNS + 1)),
+    "workers": (loops.noisy(2), (1, 2, 6)),
+    "workers that persist": (loops.noisy(2, persistent_workers=True), (3, 6)),
+    "a loader that knows its place": (loops.placed(0), (1, 4, 6, 9)),
+    "workers that know it": (loops.placed(2), (1, 6)),
+    "adversarial": (loops.gan, range(1, 9)),
+    "agent": (loops.agent, range(1, 8)),
+    "mixed precision": (loops.mixed, range(1, 8)),
+    "turns at the bottom": (loops.at_the_bottom, range(1, 7)),
+    **{name: (loops.logged(body), turns) for name, (body, turns) in loops.LOGGED.items()},
+}
+
+
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata's
+@pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_paused_at_any_turn_ends_the_same(
-    step: int,
-    expected: str,
+    name: str, stands_all_pauses: Callable[[Loop, Iterable[int]], None]
+) -> None:
+    """The one that goes on, and the one that is run again from its first line, time and again."""
+    stands_all_pauses(*LOOPS[name])
+
+
+@pytest.mark.parametrize("turn", range(1, 5))
+def test_one_turn_is_not_taken_for_another(
+    turn: int, stands_all_pauses: Callable[[Loop, Iterable[int]], None]
+) -> None:
+    """Of two in each round."""
+    stands_all_pauses(loops.two_turns, [turn])
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_of_several_trainings_the_one_that_was_paused_goes_on(
+    once: bool,
     coordinator: Coordinator,
     links: list[Link],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The one that goes on, and the one that is run again from its first line."""
+    """Those before it run again from their beginning; where sdk.once has their value, not at all.
+
+    Each is detached before the next one begins.
+    """
+    with monkeypatch.context() as patch:
+        patch.delenv("GPURUN_JOB")
+        expected = loops.folds(nobody, once=once)
     go_on_when_durable(coordinator)
-    assert loops.accumulating(asks_before(step + 1, coordinator, links)) == expected
+    paused = loops.folds(asks_before(106, coordinator, links), once=once)
+    assert paused == expected
     durable = coordinator.wait_for(m.Durable)
-    assert durable.step == step
+    assert durable.step == 5
+    kinds = [type(said) for said in coordinator.talk if isinstance(said, m.Attach | m.Detach)]
+    assert kinds == [m.Attach, m.Detach] * 3
     monkeypatch.setenv("GPURUN_RESUME", durable.checkpoint)
-    turns: list[int] = []
-    assert loops.accumulating(turns.append) == expected
-    assert turns == list(range(step + 1, loops.TURNS + 1))
-    assert coordinator.wait_for(m.Resumed).step == step
+    if once:  # as after an exit in the midst of the second
+        forget("fold 1")
+        forget("fold 2")
+    begun: list[int] = []
+    assert loops.folds(begun.append, once=once) == expected
+    assert begun == [*(() if once else range(1, 9)), *range(106, 109), *range(201, 209)]
+
+
+def forget(name: str) -> None:
+    """Take back what the first attempt has kept."""
+    os.unlink(f"{os.environ['GPURUN_CHECKPOINT_DIR']}/first/once-{name.encode().hex()}")

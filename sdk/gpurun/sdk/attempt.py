@@ -1,6 +1,7 @@
 """The attempt that this process is, as its environment says; None outside gpurun."""
 
 import os
+from collections import Counter
 from typing import NamedTuple
 
 
@@ -49,3 +50,7 @@ def alone() -> Attempt:
     folder = tempfile.mkdtemp(prefix="gpurun-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Attempt(0, 1, "", "", folder, "")
+
+
+trainings: Counter[Attempt] = Counter()
+"""How many trainings each attempt of this process has begun: a checkpoint belongs to one."""

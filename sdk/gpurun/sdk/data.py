@@ -36,7 +36,9 @@ class Batches(Generic[T]):
     After load_state_dict the next batch is the one that would have come next, and the random
     states behind it are those that would have been: for data sets with an order (map-style), for
     loaders that have a state_dict, for an IterableDataset with one when it has no workers, and
-    for lists and the like. Generators of the loader's samplers and data sets count.
+    for lists and the like. A stream that is placed by torchdata's StatefulDataLoader in workers
+    goes on with the same rows, but with new random states in the workers. Generators of the
+    loader's samplers and data sets count.
     """
 
     def __init__(self, loader: Iterable[T], resume: str = "exact", *, endless: bool = True) -> None:
@@ -113,7 +115,7 @@ class Batches(Generic[T]):
             "start": self._start,
             "before": self._before,
             "private": [rng.get_state(generator) for generator in self._generators],
-            "source": self._source.state_dict() if self._source is not None else None,
+            "source": self._state_of_source(),
             "at_end": self._at_end,
         }
 
@@ -122,11 +124,17 @@ class Batches(Generic[T]):
         self.epoch, self.batch, self._start = state["epoch"], state["batch"], state["start"]
         self._before = state["before"]
         self._set_private(state["private"])
-        if self._source is not None:
+        if self._source is not None and state["source"] is not None:
             self._source.load_state_dict(state["source"])
         self._iterator = None
         self._at_end = state["at_end"]
         self._loaded = self._start is not None and not self._at_end
+
+    def _state_of_source(self) -> Any:
+        """A loader is not asked before its first batch: it would begin to draw for the epoch."""
+        if self._source is None or (self._source is self._loader and self._start is None):
+            return None
+        return self._source.state_dict()
 
     def _begin_epoch(self) -> None:
         self.epoch, self.batch = self.epoch + 1, 0
@@ -180,7 +188,7 @@ class Batches(Generic[T]):
 def _source_with_state(loader: Any) -> Any:
     """What keeps the place by itself: the loader, or its IterableDataset in this process."""
     if hasattr(_base(loader), "load_state_dict"):
-        return loader
+        return None if _draws_in_workers(loader) else loader
     if is_iterable_dataset(loader) and loader.num_workers == 0 and _base(loader) is loader:
         return loader.dataset if hasattr(loader.dataset, "load_state_dict") else None
     return None
@@ -194,6 +202,14 @@ def _base(loader: Any) -> Any:
 def _reads_ahead_here(loader: Any) -> bool:
     """Whether it reads a batch more than it gives, as accelerate's do, and in this process."""
     return _base(loader) is not loader and loader.num_workers == 0
+
+
+def _draws_in_workers(loader: Any) -> bool:
+    """Whether reading again is exact and its own state is not.
+
+    torchdata's StatefulDataLoader puts workers back to their place, but not their random states.
+    """
+    return bool(getattr(loader, "num_workers", 0)) and not is_iterable_dataset(loader)
 
 
 def is_iterable_dataset(loader: Any) -> bool:

@@ -19,27 +19,33 @@ def once(name: str, make: "Callable[[], T]") -> "T":
     """The value that `make` gave in the first attempt of this job; outside gpurun, what it gives.
 
     What it draws from the global random states does not count. For plain values: None, numbers,
-    text, and lists and dicts (with text as keys) of these. Raise TypeError for others.
+    text, and lists and dicts (with text as keys) of these. Raise TypeError for others. A whole
+    training may be in `make`, one of k folds say: a later attempt that has its value skips it.
     """
     import json
 
+    from gpurun.sdk.attempt import attempt, trainings
     from gpurun.sdk.rng import kept
 
-    value = None
-    path = _path(f"once-{name.encode().hex()}")
-    if path is None or not os.path.exists(path):
+    this, path = attempt(), _path(f"once-{name.encode().hex()}")
+    if this is None or path is None:
+        with kept():
+            return _checked(name, make())
+    if not os.path.exists(path):
+        before = trainings[this]
         with kept():  # a later attempt does not draw what `make` draws
-            value = make()
-        text = _as_text(name, value)
-        if path is None:
-            return value
-        _write_unless_there(path, text.encode())
+            value = _checked(name, make())
+        content = {"value": value, "trainings": trainings[this] - before}
+        _write_unless_there(path, json.dumps(content).encode())
+        trainings[this] = before
     with open(path, encoding="utf-8") as file:
-        found: T = json.load(file)
-    return found
+        content = json.load(file)
+    trainings[this] += content["trainings"]  # those behind it keep their numbers
+    kept_value: T = content["value"]
+    return kept_value
 
 
-def _as_text(name: str, value: object) -> str:
+def _checked(name: str, value: "T") -> "T":
     import json
 
     try:
@@ -51,7 +57,7 @@ def _as_text(name: str, value: object) -> str:
             f"sdk.once({name!r}) got a {type(value).__name__}; it keeps numbers, text, and lists "
             "and dicts of these: make the object from such a value"
         )
-    return text
+    return value
 
 
 def _path(name: str) -> str | None:

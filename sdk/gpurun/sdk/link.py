@@ -56,6 +56,7 @@ class Link:
         self._pausable = pausable
         self._resumed = resumed
         self._no_respawn = no_respawn
+        self._attached = True
         self._pid = os.getpid()
         self._outbox: deque[m.Message] = deque()
         self._closing = False
@@ -101,6 +102,21 @@ class Link:
         """Say that it can be paused in these ways from now on."""
         if pausable != self._pausable:
             self._pausable = pausable
+            if self._attached:
+                self.send(self._attach({}))
+
+    def detach(self) -> None:
+        """Say that it comes to no safe point before it attaches again."""
+        if self._attached:
+            self._attached = False
+            self.send(m.Detach(**self.fields(), pid=self._pid))
+
+    def attach(self) -> None:
+        """Say that it comes to safe points again; what was asked before is void."""
+        if not self._attached:
+            with self.changed:
+                self.request = None
+            self._attached = True
             self.send(self._attach({}))
 
     def fields(self) -> dict[str, Any]:
@@ -142,7 +158,8 @@ class Link:
         self._drop_answers()
         self.progress.forget()
         connection.send(m.Hello(protocol=PROTOCOL, version=_version()))
-        connection.send(self._attach(rest))
+        if self._attached:
+            connection.send(self._attach(rest))
         if self._resumed is not None:
             connection.send(m.Resumed(**self.fields(), step=self._resumed))
 
@@ -172,7 +189,8 @@ class Link:
         if greeted and self._closing:
             self._send_all(connection)
             self._send_progress(connection, last=True)
-            connection.send(m.Detach(**self.fields(), pid=self._pid))
+            if self._attached:
+                connection.send(m.Detach(**self.fields(), pid=self._pid))
             connection.flush(FAREWELL)
 
     def _send_all(self, connection: Connection) -> None:

@@ -7,21 +7,24 @@ paused: what the lines before have done meanwhile does not count.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from gpurun.sdk import cycle, limit
 from gpurun.sdk.attempt import attempt
 from gpurun.sdk.data import Batches
-from gpurun.sdk.place import Place
+from gpurun.sdk.place import Path, Place
 from gpurun.sdk.route import Route
-from gpurun.sdk.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gpurun.sdk.link import Link
+    from gpurun.sdk.present import Opened
+    from gpurun.sdk.progress import Progress
     from gpurun.sdk.session import Session
+    from gpurun.sdk.subject import Subject
 
 T = TypeVar("T")
 
@@ -40,7 +43,13 @@ class Job:
 
     Each keyword is an attribute: what has state_dict and load_state_dict is saved through it, a
     plain value or container as it is, and so are the gradients and all random states. What is set
-    on the job later is saved too. `with` is optional; it tells when the training is over.
+    on the job later is saved too. What was given stays the object that it is, in every attempt;
+    what is set is to be used as job.NAME. A local that is carried from one turn to the next is
+    lost: set it on the job.
+
+    `with` is optional; it tells when the training is over. Without it, it is over when the
+    outermost iteration of epochs or steps is, the next job of the script is made, or the script
+    ends.
     """
 
     def __init__(self, values: dict[str, Any], *, respawn: bool) -> None:
@@ -50,10 +59,13 @@ class Job:
         vars(self).update(values)
         self._route = Route()
         self._session: Session | None = None
-        self._apply: Callable[[], None] = _nothing
-        self._asked: Callable[[], bool] = _never
-        self._open = ExitStack()
-        _begin(self, respawn=respawn)
+        self._looks = False
+        """Whether a safe point has to look at more than the link's request."""
+        self._link: Link | Nobody = NOBODY
+        self._progress: Progress | Nobody = NOBODY
+        self._within = False
+        self._opened: Opened | None = None
+        _begin(self, values.keys(), respawn=respawn)
 
     if TYPE_CHECKING:
 
@@ -78,35 +90,41 @@ class Job:
 
     def epochs(self, count: int | range) -> Iterator[int]:
         """Iterate as over range(count), going on with the epoch in which it was paused."""
-        values = count if isinstance(count, range) else range(count)
-        return self._epochs(values, self._route.open(_line()))
+        return self._epochs(_values(count), self._route.open(_line()))
 
     def steps(self, count: int | range) -> Iterator[int]:
         """Iterate as over range(count), for loops without a loader; each is a turn."""
-        values = count if isinstance(count, range) else range(count)
-        return self._steps(values, self._route.open(_line()))
+        return self._steps(_values(count), self._route.open(_line()))
 
     def batches(self, loader: Iterable[T], resume: str = "exact") -> "OneEpoch[T]":
         """Iterate over the loader once; each batch is a turn. For `resume` see sdk.batches.
 
         Where several are open at once, the first to be asked for its next batch makes the turns.
+        The count of an enumerate around it begins anew after a pause: job.batch - 1 is the number.
         """
         return OneEpoch(self, loader, resume, _line())
 
     def watch(self, data: Iterable[T]) -> Iterator[T]:
         """Iterate over it for an evaluation, in which the job may stand or park, but not exit."""
         for value in data:
-            if self._asked() and self._session is not None:
+            if self._session is not None and self._session.asked():
                 self._session.step_aside(self.step, evaluates=True)
             yield value
 
     def turn(self) -> None:
-        """A safe point of a loop of any other kind."""
-        place = self._route.scope.turns()
-        self._turn(place)
-        place.at += 1
+        """A safe point of a loop of any other kind; inside an iteration's turn it is none."""
+        route = self._route
+        if route.leader is None:
+            if self._looks or self._link.request is not None:
+                self._stop(route.scope.turn_at(_line()))
+            progress = self._progress
+            progress.step = route.step
+            route.step += 1
+            if progress.asleep:
+                progress.rouse()
 
     def __enter__(self) -> Self:
+        self._within = True
         return self
 
     def __exit__(
@@ -118,44 +136,55 @@ class Job:
 
     def _epochs(self, values: range, place: Place) -> Iterator[int]:
         route, around = self._route, self._route.scope
+        place.count = len(values)
         try:
             while place.at < len(values) and not place.over:
-                route.scope = place
-                self._safe_point(place)
-                cycle.begin_epoch(place)
+                leads = route.leader is None
+                if leads:
+                    route.scope = place
+                    self._between(place.path)
+                    cycle.begin_epoch(place)
                 route.epoch = values[place.at]
                 yield values[place.at]
                 place.next_item()
-                route.batch = 0
+                if leads:
+                    route.batch = 0
         finally:
-            route.scope = around
-            route.end(place)
-        if place.path[:-1] == ():
-            self._close(None)
+            if route.scope is place:
+                route.scope = around
+            self._end(place)
 
     def _steps(self, values: range, place: Place) -> Iterator[int]:
+        route, count = self._route, len(values)
+        self._progress.concerns(place.before + count if place.outermost else 0, vars(self))
         try:
-            while place.at < len(values) and not place.over:
-                if self._route.turns_at(place):
-                    self._turn(place)
+            while place.at < count and not place.over:
+                if route.leader is place or route.turns_at(place):
+                    if self._looks or self._link.request is not None:
+                        self._stop(place.path)
+                    progress = self._progress
+                    progress.step = route.step
+                    route.step += 1
+                    if progress.asleep:
+                        progress.rouse()
                 place.at += 1
                 yield values[place.at - 1]
         finally:
-            self._route.end(place)
-        if place.path[:-1] == ():
-            self._close(None)
+            self._end(place)
 
-    def _batches(self, data: "Batches[T]", place: Place) -> Iterator[T]:
+    def _batches(self, data: "Batches[T]", place: Place, length: int) -> Iterator[T]:
         if place.over:
             return
         if place.saved is not None:
             data.load_state_dict(place.saved)
-        place.data = data
+        route, place.data, asks = self._route, data, -1
+        self._progress.concerns(_total(route.scope, place, length), vars(self))
         try:
             while True:
-                leads = self._route.turns_at(place)
+                leads = route.turns_at(place)
                 if leads:
-                    self._safe_point(place)
+                    asks = self._asked_again(sys._getframe(1).f_lasti, asks)
+                    self._between(place.path)
                 if data.ended:
                     return
                 try:
@@ -163,33 +192,79 @@ class Job:
                 except StopIteration:
                     return
                 if leads:
-                    self._route.step += 1
-                    self._route.batch = data.batch
+                    route.between -= 1  # it was a turn after all
+                    route.step += 1
+                    route.batch = data.batch
                 yield value
         finally:
-            self._route.end(place)
+            self._progress.step = route.step
+            route.end(place)
+
+    def _asked_again(self, here: int, before: int) -> int:
+        """Who asks for the next batch in two places carries one in a local, which would be lost."""
+        if here != before != -1 and self._session is not None:
+            self._session.cannot_exit(
+                "its batches are asked for in two places, so that a local may carry one over a "
+                "turn; give sdk.batches(loader) to the job, and set what is carried on the job"
+            )
+        return here
+
+    def _end(self, place: Place) -> None:
+        """An iteration of epochs or steps is over; the outermost ends what can be paused."""
+        self._progress.step = self._route.step
+        self._route.end(place)
+        ends = place.outermost and not self._within and self._route.returning is None
+        if ends and self._session is not None:
+            self._looks = True
+            self._session.detach()
 
     # --- safe points
 
-    def _turn(self, place: Place) -> None:
-        self._safe_point(place)
-        self._route.step += 1
+    def _between(self, path: Path) -> None:
+        """A safe point of which it is not known that it begins a turn."""
+        route = self._route
+        if self._looks or self._link.request is not None:
+            self._stop(path)
+        route.between += 1
+        progress = self._progress
+        progress.step = route.step
+        if progress.asleep:
+            progress.rouse()
 
-    def _safe_point(self, place: Place) -> None:
-        if self._route.returning is not None and self._route.returning == place.path:
-            self._route.returning = None
-            self._apply()
-        self._route.turn(place)
-        if self._asked() and self._route.returning is None and self._session is not None:
-            self._session.step_aside(self._route.step, self._route.turns)
+    def _stop(self, path: Path) -> None:
+        """There is something to do, the way back is not over, or it is a new loop's first turn."""
+        session, route = self._session, self._route
+        if session is None:
+            return
+        session.attach()
+        if route.arrive(path):
+            session.apply_again()
+        self._looks = session.looks or route.returning is not None
+        if route.returning is None and session.asked(route.step):
+            session.step_aside(route.step, route.safe_points)
 
     def _close(self, error: BaseException | None) -> None:
-        if isinstance(error, Exception) and self._session is not None:
-            self._session.tell_of(error)
-        self._asked = _never
-        self._open.close()
-        if error is None and self._route.returning is not None:
-            say("the loop never came to the place at which it was paused: has the script changed?")
+        if self._opened is not None:
+            self._opened.close(error)
+
+
+class Nobody:
+    """Asks for nothing and is told nothing: outside gpurun, and when the training is over."""
+
+    request = None
+    step = 0
+    asleep = False
+
+    def rouse(self) -> None:
+        """There is nobody to wake."""
+
+    def concerns(self, total: int, metrics: object) -> None:
+        """There is nobody to show it to."""
+
+
+NOBODY = Nobody()
+_OPEN = ("_session", "_opened", "_looks", "_link", "_progress")
+"""What is as at the beginning again once the training is over."""
 
 
 class OneEpoch(Generic[T]):
@@ -205,37 +280,55 @@ class OneEpoch(Generic[T]):
         return len(self._loader)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[T]:
-        data = Batches(self._loader, self._resume, endless=False)
-        if not data.pausable and self._job._session is not None:
+        job, data = self._job, Batches(self._loader, self._resume, endless=False)
+        if not data.pausable and job._session is not None:
             cure = "cannot be put back to its place; see resume in sdk.batches"
-            self._job._session.cannot_exit(f"the data of {self._line} {cure}")
-        return self._job._batches(data, self._job._route.open(self._line))
+            job._session.cannot_exit(f"the data of {self._line} {cure}")
+        try:
+            length = len(self)
+        except TypeError:  # a stream
+            length = 0
+        return job._batches(data, job._route.open(self._line), length)
 
 
-def _begin(made: Job, *, respawn: bool) -> None:
+def _begin(made: Job, given: Iterable[str], *, respawn: bool) -> None:
     """Under gpurun: load what is to be gone on from, and open the link."""
     this = attempt()
     if this is None:
         return
     limit.hold_to(this.limit)
-    from gpurun.sdk.loop_subject import LoopSubject
-    from gpurun.sdk.session import opened
+    from gpurun.sdk.present import Opened
 
-    subject = LoopSubject(vars(made), made._route, respawn=respawn)
-    made._session = session = made._open.enter_context(opened(subject, this))
-    made._asked, made._apply = session.asked, session.apply_again
+    ended = {name: vars(made)[name] for name in _OPEN}
+    subject = _subject(made, given, respawn=respawn)
+    opened = Opened(made, subject, this, made._route, partial(vars(made).update, ended))
+    made._opened, made._session = opened, opened.session
+    made._looks = opened.session.looks or made._route.returning is not None
+    if opened.session.link is not None:
+        made._link, made._progress = opened.session.link, opened.session.link.progress
+
+
+def _subject(made: Job, given: Iterable[str], *, respawn: bool) -> "Subject":
+    try:
+        from gpurun.sdk.loop_subject import LoopSubject
+    except ImportError as error:
+        from gpurun.sdk.bare import Bare
+
+        return Bare(f"a checkpoint needs PyTorch and NumPy ({error})")
+    return LoopSubject(vars(made), given, made._route, respawn=respawn)
+
+
+def _values(count: int | range) -> range:
+    return count if isinstance(count, range) else range(count)
+
+
+def _total(around: Place, place: Place, length: int) -> int:
+    """Turns that all epochs will have taken, as the first of their iterations knows; else 0."""
+    first = around.outermost and place.path[-1] == "0"
+    return around.before + around.count * length if first and length else 0
 
 
 def _line() -> str:
     """Where the script calls the job."""
     frame = sys._getframe(2)
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _nothing() -> None:
-    """There is nothing to apply."""
-
-
-def _never() -> bool:
-    """Outside gpurun, and when the training is over, nobody asks."""
-    return False

@@ -25,10 +25,11 @@ class Progress:
     def __init__(self, wake: int, begun: int) -> None:
         """Poll `wake`, an eventfd, in the thread; `begun` is the step where this attempt began."""
         self._wake, self._pid = wake, os.getpid()
-        self._begun = self._said = self._step = begun
+        self._begun = self._said = self.step = begun
+        """Steps that are done."""
         self._total = 0
         self._metrics: object = None
-        self._asleep = True
+        self.asleep = True
         """Whether the thread looks again only when it is woken."""
         self._due = 0.0
         """The instant (monotonic seconds) from which on the thread may say something."""
@@ -40,14 +41,19 @@ class Progress:
 
         Called at every step: whatever is wrong with the values shows when they are said.
         """
-        self._step = step
+        self.concerns(total, metrics)
+        self.step = step
+        if self.asleep:
+            self.rouse()
+
+    def concerns(self, total: int, metrics: object) -> None:
+        """So many steps there will be, with these metrics, which may change meanwhile."""
         self._total = total
         self._metrics = metrics
-        if self._asleep:
-            self._rouse()
 
-    def _rouse(self) -> None:
-        self._asleep = False
+    def rouse(self) -> None:
+        """Wake the thread: it has gone to sleep, and there is something new."""
+        self.asleep = False
         if os.getpid() == self._pid:
             os.eventfd_write(self._wake, 1)
 
@@ -55,7 +61,7 @@ class Progress:
 
     def due(self) -> float | None:
         """The instant (monotonic seconds) at which to look; None to sleep until woken."""
-        return None if self._asleep else self._due
+        return None if self.asleep else self._due
 
     def news(self, *, last: bool = False) -> dict[str, Any] | None:
         """What there is to say now, as fields of the message; `last` comes too soon as well.
@@ -65,12 +71,12 @@ class Progress:
         now = time.monotonic()
         if now < self._due and not last:
             return None
-        if self._step == self._said:
-            self._asleep = True
-            if self._step == self._said:
+        if self.step == self._said:
+            self.asleep = True
+            if self.step == self._said:
                 return None
-            self._asleep = False  # it has moved meanwhile, and may have taken the thread for awake
-        self._said, self._due = self._step, now + EVERY
+            self.asleep = False  # it has moved meanwhile, and may have taken the thread for awake
+        self._said, self._due = self.step, now + EVERY
         return {
             "step": _count(self._said),
             "total": _count(self._total),
@@ -79,7 +85,7 @@ class Progress:
 
     def forget(self) -> None:
         """Say it all anew: whoever listens now has heard nothing yet."""
-        self._said, self._due, self._asleep = self._begun, 0.0, False
+        self._said, self._due, self.asleep = self._begun, 0.0, False
 
     def close(self) -> None:
         """Wake nobody any more."""

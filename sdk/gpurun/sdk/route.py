@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gpurun.sdk.place import Place
+from gpurun.sdk.place import Path, Place
 
 
 class Route:
@@ -15,8 +15,8 @@ class Route:
     def __init__(self) -> None:
         self.step = 0
         """Turns that were begun."""
-        self.turns = 0
-        """Safe points of this attempt."""
+        self.between = 0
+        """Safe points of this attempt that began no turn: those between two epochs."""
         self.epoch: int | None = None
         """What the present epoch is called."""
         self.batch = 0
@@ -25,17 +25,24 @@ class Route:
         """Whose present item all that is opened now is in."""
         self.leader: Place | None = None
         """Whose turns count."""
-        self.returning: tuple[str, ...] | None = None
+        self.returning: Path | None = None
         """The path of the turn at which the state is still to be applied again."""
         self._root = self.scope
-        self._at: tuple[str, ...] = ()
-        """The path of the last turn."""
+        self._at: Path = ()
+        """The path of the last safe point at which there was something to do."""
         self._set_out = False
         """Whether it has been told where to go to."""
 
     def open(self, line: str) -> Place:
         """The place of an iteration that begins; `line` is where the script opens it."""
-        return self.scope.open_next() if self.leader is None else self.scope.open_at(line)
+        if self.leader is None:
+            return self.scope.open_next(self.step)
+        return self.scope.open_at(line, self.step)
+
+    @property
+    def safe_points(self) -> int:
+        """The number of the present one, which is the same in every rank."""
+        return self.step + self.between
 
     def turns_at(self, place: Place) -> bool:
         """Whether the next item of this iteration is a turn."""
@@ -43,11 +50,13 @@ class Route:
             self.leader = place
         return self.leader is place
 
-    def turn(self, place: Place) -> None:
-        """It is here now."""
-        self.turns += 1
-        self._at = place.path
-        self.scope.forget_bodies()
+    def arrive(self, path: Path) -> bool:
+        """It is at this turn; whether that is the one to which it was to return."""
+        self._at = path
+        if self.returning != path:
+            return False
+        self.returning = None
+        return True
 
     def end(self, place: Place) -> None:
         """The iteration is over, or was broken out of."""

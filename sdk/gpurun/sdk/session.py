@@ -2,14 +2,13 @@
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
 from gpurun.sdk import checkpoint, cycle, trackers
-from gpurun.sdk.attempt import Attempt
+from gpurun.sdk.attempt import Attempt, trainings
 from gpurun.sdk.bare import Bare
 from gpurun.sdk.checkpoint import Label, Written
 from gpurun.sdk.errors import CheckpointError, RanksError
@@ -28,9 +27,6 @@ SAVING = 1 << 62
 """What is added to a step for the number of a request to save: no coordinator counts so far."""
 FAILED = 125
 """Exit code of a job whose state cannot be loaded: the training itself has not failed."""
-
-
-_runs: Counter[Attempt] = Counter()
 
 
 class Session:
@@ -64,14 +60,14 @@ class Session:
         self.saves = saves
         self._began = time.monotonic()
         saves.begin(step)
-        self._looks = self._checks or ranks is not None or saves.wanted
-        """Whether there is more to look at than the link."""
+        self.looks = self._checks or ranks is not None or saves.wanted
+        """Whether each safe point has to look at more than the link's request."""
 
     def asked(self, step: int = 0) -> bool:
         """Whether there is something to do at this safe point; read at each, without a lock."""
         if self.link is not None and self.link.request is not None:
             return True
-        return self._looks and self._has_more(step)
+        return self.looks and self._has_more(step)
 
     def _has_more(self, step: int) -> bool:
         if self._ranks is not None and self._ranks.posted():
@@ -96,7 +92,8 @@ class Session:
             trackers.remember(self.checkpoints, self.run)
         if self._ranks is not None:
             if not evaluates:
-                self._step_aside_together(self._ranks, step, step if turn is None else turn)
+                turn = step if turn is None else turn
+                self._step_aside_together(self._ranks, step, 1 + turn)
             return
         if not evaluates and self.saves.due(step):
             self._save(step)
@@ -192,6 +189,16 @@ class Session:
 
             save_last(self, step, time.monotonic() - self._began)
 
+    def detach(self) -> None:
+        """Its loop is over, and no other may follow: nobody asks it until it attaches."""
+        if self.link is not None:
+            self.link.detach()
+
+    def attach(self) -> None:
+        """A loop of it begins."""
+        if self.link is not None:
+            self.link.attach()
+
     def close(self) -> None:
         """The training is over: nobody asks it any more, and no rank waits for it."""
         if self._ranks is not None:
@@ -232,8 +239,8 @@ def begin(subject: Subject, attempt: Attempt, among: tuple[int, int] | None = No
     """Count it, and load; one of several that have not met yet says its rank, and how many."""
     from gpurun.sdk.ranks import rank_and_world
 
-    run = _runs[attempt]
-    _runs[attempt] += 1
+    run = trainings[attempt]
+    trainings[attempt] += 1
     loaded = None
     if attempt.resume:
         rank, world = among or rank_and_world()
