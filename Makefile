@@ -34,6 +34,7 @@ figures: $(STAMP)  ## the figures of docs/benchmarks.md, but for the replays
 	$(BIN)/python benchmarks/decision.py 100 10000
 	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/monitor.py
+	$(BIN)/python benchmarks/safe_point.py
 
 check: $(STAMP)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -155,10 +155,11 @@ class Job:
             self._end(place)
 
     def _steps(self, values: range, place: Place) -> Iterator[int]:
-        route, count = self._route, len(values)
-        self._progress.concerns(place.before + count if place.outermost else 0, vars(self))
+        route = self._route
+        total = place.before + len(values) if place.outermost else 0
+        self._progress.concerns(total, vars(self))
         try:
-            while place.at < count and not place.over:
+            for value in () if place.over else values[place.at :]:
                 if route.leader is place or route.turns_at(place):
                     if self._looks or self._link.request is not None:
                         self._stop(place.path)
@@ -168,7 +169,7 @@ class Job:
                     if progress.asleep:
                         progress.rouse()
                 place.at += 1
-                yield values[place.at - 1]
+                yield value
         finally:
             self._end(place)
 

@@ -41,8 +41,9 @@ class Progress:
 
         Called at every step: whatever is wrong with the values shows when they are said.
         """
-        self.concerns(total, metrics)
         self.step = step
+        self._total = total
+        self._metrics = metrics
         if self.asleep:
             self.rouse()
 

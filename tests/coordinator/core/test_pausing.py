@@ -69,6 +69,31 @@ def test_a_training_that_cannot_be_run_again_is_never_asked(spec: dict[str, obje
     assert isinstance(world.command(m.Pause(job=str(training))), m.Problem)
 
 
+@pytest.mark.parametrize(("told", "asked"), [("auto", "park"), ("exit", "exit")])
+def test_a_loop_that_nobody_said_survives_a_respawn_exits_only_where_it_is_told_to(
+    told: str, asked: str
+) -> None:
+    """It offers to exit, and with --pause exit the person answers for its script."""
+    world = World(24 * GIB)
+    training = world.start(20, 0.9, pause=told)
+    world.attach(training, ("stand", "park", "exit"), no_respawn="nobody said so")
+    world.submit(12, 0.5, priority=50)
+    assert world.last(m.PauseRequest, world.trainer(training)).how == asked
+
+
+def test_a_loop_that_only_offers_to_exit_is_not_asked_where_nobody_said_that_it_survives_it() -> (
+    None
+):
+    world = World(24 * GIB)
+    training = world.start(20, 0.9)
+    world.attach(training, ("exit",), no_respawn="nobody said so")
+    world.submit(12, 0.5, priority=50)
+    assert world.state(training) is JobState.RUNNING
+    refusal = world.command(m.Pause(job=str(training)))
+    assert isinstance(refusal, m.Problem)
+    assert "nobody said so" in refusal.text
+
+
 def test_nobody_is_asked_where_it_would_not_help() -> None:
     """A foreign program holds what the light task needs: pausing the training frees too little."""
     world = World(24 * GIB)

@@ -35,7 +35,7 @@ def can_exit(job: Job) -> str:
     if "exit" not in job.pausable and job.spec.pause_signal:
         return "it can only stand where it is, and holds no device"
     if "exit" not in job.pausable:
-        return "its SDK cannot put its data back to its place; see sdk.batches"
+        return "a checkpoint of it could not be gone on from; why, it has said on its stderr"
     if job.no_respawn and job.spec.pause != "exit":
         return job.no_respawn
     if len(job.trainings) > 1:
