@@ -2,12 +2,17 @@
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from tests.sdk.coordinator_double import JOB, Coordinator
+
+from gpurun.protocol import messages as m
 
 EXAMPLES = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
@@ -96,3 +101,32 @@ def test_classify_digits_says_when_it_has_started(printed: dict[str, list[str]])
     said = printed["light"]
     assert said[0] == "classify_digits: started"
     assert float(said[-1].removeprefix("classify_digits: accuracy ")) > 0.85
+
+
+def test_loop_digits_ends_the_same_alone_and_where_it_was_paused(
+    coordinator: Coordinator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the attempt that is let go on, and in the one that begins with the checkpoint."""
+    pytest.importorskip("sklearn")
+    path = os.path.join(EXAMPLES, "loop_digits.py")
+    monkeypatch.setattr(sys, "argv", [path, "--epochs", "3"])
+    coordinator.on(m.Durable, lambda heard: m.GoOn(job=JOB, request=heard.request))
+
+    def lines() -> list[str]:
+        try:
+            runpy.run_path(path, run_name="__main__")
+        finally:
+            torch.use_deterministic_algorithms(False)
+        return capsys.readouterr().out.splitlines()
+
+    with monkeypatch.context() as patch:
+        patch.delenv("GPURUN_JOB")
+        alone = lines()
+    assert float(alone[-1].removeprefix("accuracy ")) > 0.8
+    coordinator.on(m.Progress, lambda _: coordinator.pause(1))
+    assert lines() == alone
+    durable = coordinator.wait_for(m.Durable)
+    assert durable.step > 0
+    monkeypatch.setenv("GPURUN_RESUME", durable.checkpoint)
+    assert lines() == alone[durable.step // 24 :]
+    assert coordinator.of(m.Resumed)[-1].step == durable.step

@@ -15,6 +15,7 @@ from tests.sdk import coordinator_double
 from tests.sdk.coordinator_double import JOB, Coordinator
 
 from gpurun.protocol import messages as m
+from gpurun.sdk.ranks import Ranks
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STEPS = 40
@@ -113,3 +114,14 @@ def test_ranks_stand_and_park_together_and_what_one_cannot_do_none_does(
     assert len(said) == 4, errors
     assert len({digest for rank, digest in said if rank == "0"}) == 1
     assert len({digest for rank, digest in said if rank == "1"}) == 1
+
+
+def test_nobody_stops_before_a_target_is_agreed(folder: str) -> None:
+    """Also not at turn 0, which is what the board says of a target that nobody has set."""
+    first, second = (Ranks(folder, rank, 2) for rank in range(2))
+    assert not first.stops_at(0, 1, "exit")
+    assert not second.stops_at(0, 0, "")
+    assert first.stops_at(1, 1, "exit")
+    assert second.stops_at(1, 0, "")
+    first.leave()
+    second.leave()

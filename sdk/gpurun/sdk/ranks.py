@@ -89,7 +89,7 @@ class Ranks:
             board.tell(self.rank, "seen", now)
             if now and not board.get("target") and all(seen == now for seen in self._all("seen")):
                 board.put("target", 1 + max(self._all("turn")))
-            return turn == board.get("target")
+            return 0 < board.get("target") == turn
 
     # --- at the target
 

@@ -92,8 +92,7 @@ class Session:
             trackers.remember(self.checkpoints, self.run)
         if self._ranks is not None:
             if not evaluates:
-                turn = step if turn is None else turn
-                self._step_aside_together(self._ranks, step, 1 + turn)
+                self._step_aside_together(self._ranks, step, step if turn is None else turn)
             return
         if not evaluates and self.saves.due(step):
             self._save(step)
