@@ -1,6 +1,7 @@
 """What can go wrong in a checkpoint; each carries one line that says what to do.
 
 CheckError              what sdk.check has found lost
+UnmovableError          what must stay on its device
 CheckpointError
 ├── UnsavedError    an attribute that can neither be saved nor shown unchanged
 ├── NoRoomError     the disk is too full to begin
@@ -10,6 +11,10 @@ CheckpointError
 
 class CheckError(Exception):
     """A save and a load lose something; the text names the first of it."""
+
+
+class UnmovableError(Exception):
+    """Something would not survive being moved to host memory; the text names it."""
 
 
 class CheckpointError(Exception):

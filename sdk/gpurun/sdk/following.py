@@ -1,7 +1,7 @@
 """A pause in the ranks that have no link: what the speaker's does beside its words."""
 
-from gpurun.sdk import rng, snapshot
-from gpurun.sdk.park import take_back
+from gpurun.sdk import snapshot
+from gpurun.sdk.park import give_back, take_back
 from gpurun.sdk.parking import Parking
 from gpurun.sdk.ranks import Ranks
 from gpurun.sdk.resting import one_line
@@ -37,13 +37,10 @@ def _park(session: Session, ranks: Ranks, step: int) -> None:
     if by_itself and not _saved(session, ranks, step):
         ranks.await_end()
         return
-    parking = Parking()
-    part = None
+    parking = Parking(session.buffers)
+    captures = not (by_itself or session.unsaved)
     try:
-        with rng.kept():
-            if not (by_itself or session.unsaved):
-                part = snapshot.captured(session.subject, session.moment(step), parking.host)
-            kept = parking.empty(session.subject.held())
+        part, kept = give_back(session, step, parking, captures=captures)
     except Exception as error:  # noqa: BLE001 - the same
         _fail(ranks, error)
         ranks.await_end()

@@ -1,4 +1,4 @@
-"""The gradients of a training that may pause between two steps of its optimizer."""
+"""The gradients of a training: which there are, and how they come back."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +21,18 @@ def put_gradients(held: dict[str, Any], saved: dict[str, torch.Tensor]) -> None:
             tensor.grad = None if gradient is None else gradient.to(tensor.device)
         else:
             tensor.grad.copy_(gradient)
+
+
+def named(held: dict[str, Any]) -> list[str]:
+    """The parameters that have one; a sparse one has no zeros that would stand for it."""
+    return [path for path, grad in gradients(held).items() if grad.layout is torch.strided]
+
+
+def put_zeros(held: dict[str, Any], names: list[str]) -> None:
+    """Give a gradient of zeros to each parameter that is named, and none to the others."""
+    zeroed = set(names)
+    for path, tensor in _learning(held):
+        tensor.grad = torch.zeros_like(tensor) if path in zeroed else None
 
 
 def _learning(held: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:

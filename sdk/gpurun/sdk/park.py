@@ -35,7 +35,7 @@ def park(link: Link, session: Session, answer: Answer, step: int, unsaved: str =
         _say_durable(link, durable)
     else:
         link.send(m.Capturing(**answer))
-    parking = Parking()
+    parking = Parking(session.buffers)
     try:
         if _wait_parked(link, session, answer, step, parking, unsaved):
             take_back(parking)
@@ -51,12 +51,9 @@ def _wait_parked(
     """Give the memory back and wait; False where that could not be done."""
 
     def move() -> tuple[Part | None, int]:
-        subject, part = session.subject, None
-        with rng.kept():
-            if not (subject.saves_itself or unsaved):
-                part = snapshot.captured(subject, session.moment(step), parking.host)
-            kept = parking.empty(subject.held())
+        captures = not (session.subject.saves_itself or unsaved)
         try:
+            part, kept = give_back(session, step, parking, captures=captures)
             return part, session.most_kept(kept)
         except BaseException:
             parking.fill()
@@ -98,6 +95,23 @@ def _say_durable(link: Link, durable: m.Durable) -> None:
     with link.changed:
         link.saved = durable.checkpoint
     link.send(durable)
+
+
+def give_back(
+    session: Session, step: int, parking: Parking, *, captures: bool
+) -> tuple[Part | None, int]:
+    """Move all to host memory; what writes the checkpoint, if any, and bytes that are kept."""
+    subject = session.subject
+    part = None
+    try:
+        with rng.kept():
+            parking.copy(subject.held(), keeps_gradients=subject.keeps_gradients)
+            if captures:
+                part = snapshot.captured(subject, session.moment(step), parking.host)
+            return part, parking.empty()
+    except BaseException:
+        parking.fill()
+        raise
 
 
 def take_back(parking: Parking) -> None:

@@ -1,131 +1,137 @@
 """Parking: what a training holds on its device moves to host memory, and back in place.
 
 A storage is emptied and filled again, never replaced: each tensor, view, alias and parameter on it
-stays the object that it was, so that optimizers, tied weights and hooks notice nothing. What is
-lent to another library (DLPack, a captured CUDA graph) cannot be told from here: a script that
-lends its state is for `--pause stand` or `exit`.
+stays the object that it was, so that optimizers, tied weights and hooks notice nothing. What knows
+memory by its address is refused where it can be seen (captured CUDA graphs); what is lent to
+another library (DLPack) cannot be told from here: a script that lends its state is for
+`--pause stand` or `exit`.
+
+Copies are told to the devices one after another and waited for once: nothing is emptied, and no
+copy is read, before that.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from gpurun.sdk import device_memory
-from gpurun.sdk.encoding import is_stateful, leaves, leaves_of
-from gpurun.sdk.errors import NoRoomError
-from gpurun.sdk.tensors import on_host
+from gpurun.sdk.errors import UnmovableError
+from gpurun.sdk.holdings import holdings
+from gpurun.sdk.host_buffers import HostBuffers
 
 _Place = tuple[torch.device, int]
 
 
 class Parking:
-    """The copies in host memory of one pause; a training that goes on changes nothing in them."""
+    """One pause, with its copies in host memory; a training that goes on changes nothing there."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: HostBuffers) -> None:
         device_memory.settle()
-        self._copies: dict[_Place, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+        buffers.begin()
+        self._buffers = buffers
+        self._storages: dict[_Place, torch.UntypedStorage] = {}
+        """All that is to leave; held, so that the place cannot be given to another."""
         self._shared: set[_Place] = set()
         """Where two storages have one memory, which must stay where it is."""
-        self._gone: set[_Place] = set()
-        """What is emptied now."""
+        self._copies: dict[_Place, torch.UntypedStorage] = {}
+        self._gone: dict[_Place, int] = {}
+        """What is emptied now, and its bytes; what has no copy comes back as zeros."""
+
+    def copy(self, held: dict[str, Any], *, keeps_gradients: bool = True) -> None:
+        """Begin to copy what is held; `empty` waits for that.
+
+        Gradients that are not kept are not copied, unless something else has the same memory.
+        Raise UnmovableError with the name of what must stay, NoRoomError where host memory is too
+        short.
+        """
+        state, gradients = holdings(held)
+        for storage in (*state, *gradients) if keeps_gradients else state:
+            self._know(storage)
+        self._buffers.reserve([storage.nbytes() for storage in self._storages.values()])
+        for storage in self._storages.values():
+            self._copy(storage)
+        for storage in gradients:
+            self._know(storage)
 
     def host(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The tensor in host memory; those that have one storage alone share the copy of it.
+        """The tensor in host memory, to be read once the devices have settled.
 
-        Raise NoRoomError where host memory is too short for it.
+        Those that have one storage alone share the copy of it. Raise NoRoomError where host memory
+        is too short for it.
         """
         if tensor.numel() == 0:
             return tensor.cpu()
-        copy = self._keep(tensor.untyped_storage())
-        if copy.nbytes() != tensor.nbytes or _is_more_than_its_bytes(tensor):
-            return on_host(tensor).clone()
+        storage = tensor.untyped_storage()
+        if not _is_its_storage(tensor):
+            return self._buffers.apart(tensor)
+        self._know(storage)
         view = torch.empty(0, dtype=tensor.dtype)
+        copy = self._copy(storage)
         return view.set_(copy, tensor.storage_offset(), tensor.size(), tensor.stride())
 
-    def empty(self, attributes: dict[str, Any]) -> int:
+    def empty(self) -> int:
         """Give the device's memory back; return bytes that its allocator still holds.
 
-        Raise NoRoomError, or what PyTorch raises where a storage cannot be emptied; then all is as
-        it was.
+        Raise UnmovableError where a captured graph knows it by its address. Whatever is raised,
+        `fill` puts all where it was.
         """
-        for tensor in _tensors(attributes):
-            if tensor.device.type == device_memory.KIND and tensor.layout is torch.strided:
-                self._keep(tensor.untyped_storage())
-        try:
-            for place, (storage, _) in self._copies.items():
-                if place not in self._shared and _can_leave(storage):
-                    self._gone.add(place)
-                    storage.resize_(0)
-            return device_memory.release()
-        except BaseException:
-            self.fill()
-            raise
+        if device_memory.has_graphs():
+            raise UnmovableError("CUDA graphs have been captured: their memory must stay in place")
+        device_memory.settle()
+        for place, storage in self._storages.items():
+            if place not in self._shared and storage.resizable():
+                self._gone[place] = storage.nbytes()
+                storage.resize_(0)
+        return device_memory.release()
 
     def fill(self) -> None:
         """Take it back and put everything where it was.
 
         Raise what the allocator raises where it gets too little; then nothing is taken.
         """
-        before = set(self._gone)
+        before = dict(self._gone)
         try:
-            for place in before:
-                storage, copy = self._copies[place]
-                storage.resize_(copy.nbytes())
-                storage.copy_(copy)
-                self._gone.discard(place)
+            for place, size in before.items():
+                storage = self._storages[place]
+                storage.resize_(size)
+                if place in self._copies:
+                    storage.copy_(self._copies[place], non_blocking=True)
+                else:
+                    _bytes_of(storage).zero_()
+                del self._gone[place]
         except RuntimeError:
+            device_memory.settle()
             for place in before:
-                self._copies[place][0].resize_(0)
+                self._storages[place].resize_(0)
             self._gone = before
             device_memory.release()
             raise
         device_memory.settle()
 
-    def _keep(self, storage: torch.UntypedStorage) -> torch.UntypedStorage:
-        place = (storage.device, storage.data_ptr())
+    def _know(self, storage: torch.UntypedStorage) -> None:
+        if storage.nbytes():
+            known = self._storages.setdefault(_place(storage), storage)
+            if known._cdata != storage._cdata:
+                self._shared.add(_place(storage))
+
+    def _copy(self, storage: torch.UntypedStorage) -> torch.UntypedStorage:
+        place = _place(storage)
         if place not in self._copies:
-            self._copies[place] = (storage, _copied(storage))
-        kept, copy = self._copies[place]
-        if kept._cdata != storage._cdata:
-            self._shared.add(place)
-        return copy
+            self._copies[place] = self._buffers.take(storage.nbytes())
+            self._copies[place].copy_(storage, non_blocking=True)
+        return self._copies[place]
 
 
-def held_bytes(attributes: dict[str, Any]) -> int:
-    """Bytes of all tensors that are known to belong to the training, gradients included."""
-    storages = [tensor.untyped_storage() for tensor in _tensors(attributes)]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+def _place(storage: torch.UntypedStorage) -> _Place:
+    return storage.device, storage.data_ptr()
 
 
-def _tensors(attributes: dict[str, Any]) -> Iterator[torch.Tensor]:
-    """All tensors that are known to belong to the training, gradients included."""
-    for _, value in leaves_of(attributes):
-        if isinstance(value, torch.nn.Module):
-            found = [*value.parameters(), *value.buffers()]
-        elif is_stateful(value):
-            state = getattr(value, "state_dict")()  # noqa: B009 - what it is says nothing of that
-            found = [item for _, item in leaves(state, "") if torch.is_tensor(item)]
-        else:
-            found = [value] if torch.is_tensor(value) else []
-        for tensor in found:
-            yield tensor
-            if tensor.is_leaf and tensor.grad is not None:
-                yield tensor.grad
+def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
 
 
-def _is_more_than_its_bytes(tensor: torch.Tensor) -> bool:
-    return tensor.is_conj() or tensor.is_neg() or tensor.is_quantized
-
-
-def _copied(storage: torch.UntypedStorage) -> torch.UntypedStorage:
-    size = storage.nbytes()
-    if size > (free := device_memory.host_free()):
-        raise NoRoomError(f"parking needs {size} more bytes of host memory and {free} are free")
-    copy = torch.UntypedStorage(size)
-    copy.copy_(storage)
-    return copy
-
-
-def _can_leave(storage: torch.UntypedStorage) -> bool:
-    return storage.device.type == device_memory.KIND and storage.resizable()
+def _is_its_storage(tensor: torch.Tensor) -> bool:
+    """Whether the bytes of its storage are the tensor, and on a device."""
+    if tensor.device.type != device_memory.KIND or tensor.nbytes != len(tensor.untyped_storage()):
+        return False
+    return not (tensor.is_conj() or tensor.is_neg() or tensor.is_quantized)

@@ -3,11 +3,12 @@
 import time
 
 from gpurun.protocol import messages as m
-from gpurun.sdk import snapshot
+from gpurun.sdk import device_memory, rng, snapshot
 from gpurun.sdk.checkpoint import Written
-from gpurun.sdk.errors import NoRoomError
+from gpurun.sdk.errors import NoRoomError, UnmovableError
+from gpurun.sdk.holdings import held_bytes
 from gpurun.sdk.moment import Part
-from gpurun.sdk.parking import Parking, held_bytes
+from gpurun.sdk.parking import Parking
 from gpurun.sdk.resting import one_line
 from gpurun.sdk.say import say
 from gpurun.sdk.session import Session
@@ -58,13 +59,19 @@ def save_last(session: Session, step: int, took: float) -> None:
 
 
 def _captured(session: Session, step: int) -> Part | None:
-    """A copy in host memory; None where the script saves by itself or there is no room."""
-    if session.subject.saves_itself:
+    """A copy in host memory; None where the script saves by itself or that cannot be."""
+    subject = session.subject
+    if subject.saves_itself:
         return None
+    parking = Parking(session.buffers)
     try:
-        return snapshot.captured(session.subject, session.moment(step), Parking().host)
-    except NoRoomError:
+        with rng.kept():
+            parking.copy(subject.held(), keeps_gradients=subject.keeps_gradients)
+        return snapshot.captured(subject, session.moment(step), parking.host)
+    except (NoRoomError, UnmovableError):
         return None
+    finally:
+        device_memory.settle()
 
 
 def _say_saved(session: Session, step: int, written: Written, began: float) -> None:

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from gpurun.sdk import checkpoint, cycle, trackers
@@ -20,6 +20,7 @@ from gpurun.sdk.subject import Subject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gpurun.sdk.host_buffers import HostBuffers
     from gpurun.sdk.link import Link
     from gpurun.sdk.ranks import Ranks
 
@@ -27,6 +28,14 @@ SAVING = 1 << 62
 """What is added to a step for the number of a request to save: no coordinator counts so far."""
 FAILED = 125
 """Exit code of a job whose state cannot be loaded: the training itself has not failed."""
+
+
+class Ways(NamedTuple):
+    """How a training can be paused."""
+
+    pausable: tuple[str, ...]
+    unsaved: str
+    """Why no checkpoint of it could be gone on from; empty where one could."""
 
 
 class Session:
@@ -41,12 +50,14 @@ class Session:
         link: "Link | None",
         ranks: "Ranks | None",
         saves: Saves,
+        ways: Ways,
     ) -> None:
         self.subject = subject
         self.checkpoints = attempt.checkpoints
         """The folder of the job's checkpoints."""
-        self.unsaved = ""
+        self.unsaved = ways.unsaved
         """Why no checkpoint of it could be gone on from; empty where one could."""
+        self._pausable = ways.pausable
         self._resume = attempt.resume
         self._checks = attempt.checks
         self._ranks = ranks
@@ -62,6 +73,13 @@ class Session:
         saves.begin(step)
         self.looks = self._checks or ranks is not None or saves.wanted
         """Whether each safe point has to look at more than the link's request."""
+
+    @cached_property
+    def buffers(self) -> "HostBuffers":
+        """Where it parks, and is copied to for a save; the saver reads there, too."""
+        from gpurun.sdk.host_buffers import HostBuffers
+
+        return HostBuffers()
 
     def asked(self, step: int = 0) -> bool:
         """Whether there is something to do at this safe point; read at each, without a lock."""
@@ -168,9 +186,10 @@ class Session:
         """Take back that it may exit: no checkpoint could be gone on from."""
         if not self.unsaved:
             self.unsaved = why
-            say(f"this training can stand or park, but not exit: {why}")
+            self._pausable = tuple(way for way in self._pausable if way != "exit")
+            _say_ways(self._pausable, why)
         if self.link is not None:
-            self.link.offer(("stand", "park"))
+            self.link.offer(self._pausable)
 
     def restore_best(self) -> int | None:
         """Put the state back to that of the best checkpoint; its step, or None without one."""
@@ -200,6 +219,9 @@ class Session:
 
     def close(self) -> None:
         """The training is over: nobody asks it any more, and no rank waits for it."""
+        self.saver.wait()
+        if "buffers" in vars(self):
+            self.buffers.close()
         if self._ranks is not None:
             self._ranks.leave()
         if self.link is not None:
@@ -261,22 +283,19 @@ def opened(
         with cycle.heard_by(lambda: _tell_cycle(link)):
             yield session
     finally:
-        session.saver.wait()
         session.close()
 
 
 def _session(subject: Subject, attempt: Attempt, saves: Saves, begun: Begun | None) -> Session:
-    pausable, unsaved = _ways_to_pause(subject)
+    ways = _ways_to_pause(subject)
     run, loaded = begun or begin(subject, attempt)
     ranks = _among_ranks(attempt, run)
     resumed = None if subject.applied_again else loaded
     if loaded is None and attempt.resume and run == 0:
         resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
     speaks = (ranks is None or ranks.speaks) and bool(attempt.socket)
-    link = _link(attempt, subject, pausable, resumed) if speaks else None
-    session = Session(subject, attempt, run, loaded or 0, link, ranks, saves)
-    session.unsaved = unsaved
-    return session
+    link = _link(attempt, subject, ways.pausable, resumed) if speaks else None
+    return Session(subject, attempt, run, loaded or 0, link, ranks, saves, ways)
 
 
 def _among_ranks(attempt: Attempt, run: int) -> "Ranks | None":
@@ -286,20 +305,34 @@ def _among_ranks(attempt: Attempt, run: int) -> "Ranks | None":
     return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world) if world > 1 else None
 
 
-def _ways_to_pause(subject: Subject) -> tuple[tuple[str, ...], str]:
-    """Also why it offers fewer than all."""
-    try:
-        obstacle = subject.obstacle()
-    except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
-        obstacle = f"its attributes cannot be read ({type(error).__name__}: {error})"
-        subject = Bare(obstacle)
+def _ways_to_pause(subject: Subject) -> Ways:
+    """What it offers; says so where that is not all."""
     if isinstance(subject, Bare):
-        say(f"this training can stand still, but neither park nor exit: {obstacle}")
-        return ("stand",), obstacle
-    if obstacle:
-        say(f"this training can stand or park, but not exit: {obstacle}")
-        return ("stand", "park"), obstacle
-    return ("stand", "park", "exit"), ""
+        why = subject.obstacle()
+        return _said(("stand",), why, why)
+    try:
+        obstacle, unsupported = subject.obstacle(), subject.unsupported()
+    except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
+        why = f"its attributes cannot be read ({type(error).__name__}: {error})"
+        return _said(("stand",), why, why)
+    unsaved = obstacle or ("" if subject.saves_itself else unsupported)
+    offers = {"stand": True, "park": not unsupported, "exit": not unsaved}
+    ways = tuple(way for way, offered in offers.items() if offered)
+    return _said(ways, unsaved, unsupported or unsaved)
+
+
+def _said(pausable: tuple[str, ...], unsaved: str, why: str) -> Ways:
+    if why:
+        _say_ways(pausable, why)
+    return Ways(pausable, unsaved)
+
+
+def _say_ways(pausable: tuple[str, ...], why: str) -> None:
+    lacking = [way for way in ("park", "exit") if way not in pausable]
+    if len(lacking) == 1:
+        say(f"this training can {' or '.join(pausable)}, but not {lacking[0]}: {why}")
+    else:
+        say(f"this training can stand still, but neither park nor exit: {why}")
 
 
 def _load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:

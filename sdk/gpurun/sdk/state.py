@@ -6,6 +6,7 @@ from gpurun.sdk.baseline import Baseline
 from gpurun.sdk.data import Batches
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder, Node, leaves_of
+from gpurun.sdk.gradients import named, put_zeros
 from gpurun.sdk.subject import Subject
 from gpurun.sdk.tensors import Copied
 from gpurun.sdk.trainable import Trainable
@@ -25,7 +26,13 @@ def remember(trainable: Trainable) -> None:
 
 
 class Attributes(Subject):
-    """A Trainable, by its attributes."""
+    """A Trainable, by its attributes, and which of its parameters have a gradient.
+
+    A step ends with its own gradients, so that their values do not count. That they are there does:
+    an optimizer passes over a parameter that has none, and not over one that has zeros.
+    """
+
+    keeps_gradients = False
 
     def __init__(self, trainable: Trainable) -> None:
         self._trainable = trainable
@@ -50,16 +57,21 @@ class Attributes(Subject):
         return Encoder(vars(self._trainable).get(_BASELINE) or Baseline({}), copied)
 
     def encoded(self, encoder: Encoder) -> dict[str, Node]:
-        """A node for each attribute."""
-        return {name: encoder.encode(value, name) for name, value in self.held().items()}
+        """A node for each attribute, and the names of the gradients."""
+        held = self.held()
+        return {
+            "attributes": {name: encoder.encode(value, name) for name, value in held.items()},
+            "gradients": encoder.encode(named(held), "gradients"),
+        }
 
     def put_back(self, nodes: dict[str, Node]) -> None:
         """Give each attribute its saved value; what was not there is taken away."""
-        present = self.held()
-        for name in present.keys() - nodes.keys():
+        present, saved = self.held(), nodes["attributes"]
+        for name in present.keys() - saved.keys():
             delattr(self._trainable, name)
-        for name, node in nodes.items():
+        for name, node in saved.items():
             setattr(self._trainable, name, decode(node, present.get(name)))
+        put_zeros(self.held(), decode(nodes["gradients"]))
 
     def save(self, folder: str) -> object:
         """As its script wants it, which may call `save_attributes`."""

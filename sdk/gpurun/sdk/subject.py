@@ -18,6 +18,8 @@ class Subject(ABC):
     """What tells it from the other trainings of its script."""
     saves_itself = False
     """Whether its script writes files of its own, which it reads from the device."""
+    keeps_gradients = True
+    """Whether its gradients count between two safe points; else they come back as zeros."""
     applied_again = False
     """Whether its state is applied again, with the random states, at the turn of the pause."""
     last: Any = None
@@ -44,6 +46,12 @@ class Subject(ABC):
     def obstacle(self) -> str:
         """What stands in the way of a checkpoint; empty where nothing is known to."""
         return ""
+
+    def unsupported(self) -> str:
+        """What it holds that can be neither parked nor saved by default; empty for nothing."""
+        from gpurun.sdk.unsupported import unsupported
+
+        return unsupported(self.held())
 
     def save(self, folder: str) -> object:
         """Write it into the folder; what is returned is saved beside it, for `load`."""

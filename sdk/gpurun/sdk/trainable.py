@@ -13,7 +13,7 @@ class Trainable:
     Saved by default: every instance attribute that has `state_dict` and `load_state_dict`,
     tensors, arrays, random generators, plain values, and lists, dicts and tuples of these; and
     the random states of Python, NumPy and PyTorch. Anything else has to be as `setup` left it,
-    or the pause is refused with its name. Gradients are not saved: a step ends with its own.
+    or the pause is refused with its name. Gradients come back as zeros: a step ends with its own.
     """
 
     not_saved: tuple[str, ...] = ()
