@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
 from gpurun import sdk
 from gpurun.sdk import device_memory
@@ -66,6 +68,159 @@ def test_objects_aliases_and_views_are_the_same_after_twenty_cycles() -> None:
     twin.row += 1
     assert torch.equal(trainable.table, twin.table)
     assert torch.equal(weight, twin.embed.weight)
+
+
+class Momentum(Tied):
+    """With a moving average, a step counter of the optimizer as a tensor, and plain tensors."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        super().setup(config)
+        self.average = torch.optim.swa_utils.AveragedModel(self.embed)
+        self.embed.angles = torch.arange(3.0)
+        outside = torch.nn.Parameter(torch.ones(3))
+        self.optimizer.add_param_group({"params": [outside], "lr": torch.tensor(0.1)})
+
+    def step(self) -> None:
+        super().step()
+        self.average.update_parameters(self.embed)
+
+
+def tensors_by_name(trainable: Momentum) -> dict[str, torch.Tensor]:
+    """All that must be the same object after a pause."""
+    state = trainable.optimizer.state[trainable.embed.weight]
+    group = trainable.optimizer.param_groups[1]
+    angles = vars(trainable.embed)["angles"]
+    mean = trainable.average
+    found = {"angles": angles, "outside": group["params"][0], "rate": group["lr"]}
+    return {**found, **state, "weight": trainable.embed.weight, "mean": mean.module.weight}
+
+
+def test_all_that_is_held_leaves_and_is_the_same_on_return() -> None:
+    """Pitfalls 7 and 8: ids, devices, versions and content, over twenty pauses."""
+    trainable = Momentum()
+    trainable.setup({})
+    trainable.step()
+    before = tensors_by_name(trainable)
+    buffers = HostBuffers()
+    for _ in range(20):
+        content = {name: tensor.detach().clone() for name, tensor in before.items()}
+        marks = {name: (tensor._version, tensor.device) for name, tensor in before.items()}
+        parking = Parking(buffers)
+        parking.begin(attributes(trainable), keeps_gradients=False)
+        parking.empty()
+        assert {name for name, one in before.items() if len(one.untyped_storage())} == set()
+        parking.fill()
+        after = tensors_by_name(trainable)
+        assert {name: id(tensor) for name, tensor in after.items()} == {
+            name: id(tensor) for name, tensor in before.items()
+        }
+        assert {name: (one._version, one.device) for name, one in after.items()} == marks
+        for name, tensor in after.items():
+            assert torch.equal(tensor, content[name])
+        trainable.step()
+
+
+class Late:
+    """Copies that the device does later, as a real one does; each copy that is read must wait."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.copy = torch.UntypedStorage.copy_
+        self.told: list[tuple[torch.UntypedStorage, torch.UntypedStorage]] = []
+        late = self
+
+        def copy_(storage: Any, source: Any, non_blocking: bool = False) -> Any:
+            assert non_blocking
+            late.told.append((storage, source))
+            return storage
+
+        monkeypatch.setattr(torch.UntypedStorage, "copy_", copy_)
+        monkeypatch.setattr(device_memory, "settle", self.settle)
+
+    def settle(self) -> None:
+        """Do what was told; sizes that have changed meanwhile are an error, as is freed memory."""
+        while self.told:
+            storage, source = self.told.pop(0)
+            assert len(storage) == len(source)
+            self.copy(storage, source)
+
+
+def test_nothing_is_emptied_or_read_before_the_copies_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pitfall 8: the device copies while the process goes on."""
+    late = Late(monkeypatch)
+    first, second = torch.arange(4.0), torch.arange(5.0)
+    parking = begun(first, second)
+    copy = parking.host(first)
+    assert len(late.told) == 2
+    parking.empty()
+    assert late.told == []
+    assert copy.tolist() == [0, 1, 2, 3]
+    parking.fill()
+    assert late.told == []
+    assert torch.equal(first, torch.arange(4.0))
+    assert torch.equal(second, torch.arange(5.0))
+
+
+def test_a_pause_that_is_given_up_leaves_no_copy_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The buffers may be given back by then."""
+    late = Late(monkeypatch)
+    parking = begun(torch.arange(4.0))
+    parking.fill()
+    assert late.told == []
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_gradients_are_copied_only_where_they_count(keeps: bool) -> None:
+    """Else zeros come back, in the same tensor; a step of a Trainable ends with its own."""
+    weight = torch.nn.Parameter(torch.arange(4.0))
+    weight.grad = gradient = torch.arange(4.0)
+    parking = Parking(HostBuffers())
+    parking.begin({"weight": weight}, keeps_gradients=keeps)
+    assert len(parking._copies) == (2 if keeps else 1)
+    parking.empty()
+    assert len(gradient.untyped_storage()) == 0
+    parking.fill()
+    assert weight.grad is gradient
+    assert gradient.tolist() == ([0, 1, 2, 3] if keeps else [0, 0, 0, 0])
+
+
+def test_a_gradient_that_something_else_holds_is_kept() -> None:
+    """Such as a buffer of all gradients that is an attribute, too."""
+    bucket = torch.arange(6.0)
+    weight = torch.nn.Parameter(torch.zeros(4))
+    weight.grad = bucket[:4]
+    parking = Parking(HostBuffers())
+    parking.begin({"bucket": bucket, "weight": weight}, keeps_gradients=False)
+    parking.empty()
+    assert len(bucket.untyped_storage()) == 0
+    parking.fill()
+    assert weight.grad.tolist() == [0, 1, 2, 3]
+
+
+def test_the_gradients_of_ddp_leave_with_their_bucket(tmp_path: Any) -> None:
+    """Pitfall 7: with gradient_as_bucket_view they are one memory."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    try:
+        torch.manual_seed(1)
+        model = DistributedDataParallel(torch.nn.Linear(2, 2), gradient_as_bucket_view=True)
+        model(torch.ones(1, 2)).sum().backward()
+        gradients = [parameter.grad for parameter in model.parameters()]
+        content = [gradient.clone() for gradient in gradients if gradient is not None]
+        parking = Parking(HostBuffers())
+        parking.begin({"model": model})
+        parking.empty()
+        assert {len(one.untyped_storage()) for one in gradients if one is not None} == {0}
+        parking.fill()
+        model.zero_grad(set_to_none=False)
+        model(torch.ones(1, 2)).sum().backward()
+        for parameter, known in zip(model.parameters(), content, strict=True):
+            assert parameter.grad is not None
+            assert torch.equal(parameter.grad, known)
+    finally:
+        dist.destroy_process_group()
 
 
 def test_a_storage_is_copied_once_for_all_that_share_it() -> None:
