@@ -193,3 +193,37 @@ def test_a_returned_dict_comes_back_and_random_states_come_last(folder: str) -> 
     assert torch.equal(torch.rand(1), expected)
     with open(f"{written.path}/rank-0/state/own.txt", encoding="utf-8") as file:
         assert file.read() == "5"
+
+
+class Turns(sdk.Trainable):
+    """Two heads that take turns; gradients are zeroed and not dropped, as weight decay shows."""
+
+    def setup(self, _config: dict[str, Any]) -> None:
+        torch.manual_seed(0)
+        self.heads = nn.ModuleList([nn.Linear(3, 1), nn.Linear(3, 1), nn.Linear(3, 1)])
+        self.optimizer = torch.optim.AdamW(self.heads.parameters(), lr=0.1)
+        self.done = 0
+
+    def step(self) -> None:
+        self.optimizer.zero_grad(set_to_none=False)
+        self.heads[self.done % 2](torch.ones(3)).sum().backward()
+        self.optimizer.step()
+        self.done += 1
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_parameter_that_had_a_gradient_has_one_again(steps: int, folder: str) -> None:
+    """Of zeros: an optimizer passes over what has none, but not over zeros."""
+    turns = made(Turns)
+    for _ in range(steps):
+        turns.step()
+    written = save(turns, folder, steps)
+    fresh = made(Turns)
+    load(fresh, written.path)
+    had = [parameter.grad is not None for parameter in turns.heads.parameters()]
+    assert had == [True, True, steps == 2, steps == 2, False, False]
+    assert [parameter.grad is not None for parameter in fresh.heads.parameters()] == had
+    for _ in range(3):
+        turns.step()
+        fresh.step()
+    assert sdk.digest(turns) == sdk.digest(fresh)
