@@ -82,6 +82,15 @@ def test_a_light_task_runs_in_the_memory_of_a_parked_training(world: World) -> N
     assert (job.state, job.attempt, job.pauses) == (RUNNING, 1, 1)
 
 
+def test_what_comes_back_is_looked_at_at_once(world: World) -> None:
+    """Its memory is its own again, which simulated devices know from the coordinator alone."""
+    training, light = parked(world)
+    world.exit(light)
+    assert world.state(training) is RESUMING
+    say(world, training, m.Resumed, step=7)
+    assert world.wants_sample()
+
+
 def test_a_look_that_began_before_the_release_proves_nothing(world: World) -> None:
     training = train(world)
     world.submit(12, 0.5, priority=50)

@@ -98,6 +98,7 @@ def on_resumed(state: State, event: MessageEvent, message: Resumed) -> None:
     # Who speaks was spawned, also where its launcher has not said so yet.
     changes = {"lease": None, **came_back(state, job), **_return_cost(state, job)}
     job = state.move(job, Trigger.RESUMED, step_text(message.step), **changes)
+    state.look()  # its memory is its own again
     if asked:
         orders.ask(state, job, (ways(job) or (Way.EXIT,))[-1])
         state.asked_to_pause[job.id] = asked
