@@ -26,12 +26,19 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return answers
 
 
-@pytest.mark.parametrize(("pools", "captured"), [([(0, 0)], False), ([(0, 0), (0, 1)], True)])
+@pytest.mark.parametrize("lives", [True, False])
 def test_a_segment_of_another_pool_tells_of_a_captured_graph(
-    pools: list[tuple[int, int]], captured: bool, cuda: Callable[..., None]
+    lives: bool, cuda: Callable[..., None]
 ) -> None:
-    cuda(memory_snapshot=lambda: [{"segment_pool_id": pool} for pool in pools])
-    assert device_memory.has_graphs() is captured
+    """Those of a graph that is gone stay only until the cache is emptied."""
+    pools = [(0, 0)]
+    cuda(
+        memory_snapshot=lambda: [{"segment_pool_id": pool} for pool in pools],
+        empty_cache=lambda: None if lives else pools.pop(),
+    )
+    assert not device_memory.has_graphs()
+    pools.append((0, 1))
+    assert device_memory.has_graphs() is lives
 
 
 @pytest.mark.parametrize(("code", "why"), [(0, ""), (2, "CUDA error 2")])

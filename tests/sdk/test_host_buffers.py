@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("releases")
 def parked(buffers: HostBuffers, *tensors: torch.Tensor) -> list[int]:
     """Park and return; the addresses of the copies."""
     parking = Parking(buffers)
-    parking.begin({"tensors": tensors})
+    parking.copy({"tensors": tensors})
     addresses = [parking.host(tensor).data_ptr() for tensor in tensors]
     parking.empty()
     parking.fill()
@@ -63,8 +63,9 @@ def test_a_state_that_has_grown_takes_only_what_is_missing(
     assert torch.equal(grown[1], torch.arange(1000.0))
 
 
-def test_one_memory_for_all_and_pinned_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is rounded up but to the next 64 bytes; the end lets go of it."""
+@pytest.mark.parametrize("closes", [True, False])
+def test_one_memory_for_all_and_pinned_once(closes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is rounded up but to the next 64 bytes; the end lets go of it, once."""
     calls: list[tuple[str, int]] = []
 
     def pin(address: int, size: int) -> str:
@@ -78,7 +79,9 @@ def test_one_memory_for_all_and_pinned_once(monkeypatch: pytest.MonkeyPatch) -> 
     buffers = HostBuffers()
     for _ in range(2):
         addresses = parked(buffers, torch.zeros(1), torch.zeros(1), torch.zeros(1000))
-    buffers.close()
+    if closes:
+        buffers.close()
+    del buffers
     assert addresses == [pinned[0], pinned[0] + 64, pinned[0] + 128]
     assert calls == [("pin", 64 + 64 + 4032), ("unpin", pinned[0])]
 

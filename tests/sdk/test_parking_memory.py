@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("releases")
 def begun(*tensors: torch.Tensor) -> Parking:
     """The parking of a training that holds these."""
     parking = Parking(HostBuffers())
-    parking.begin({"tensors": tensors})
+    parking.copy({"tensors": tensors})
     return parking
 
 
@@ -58,7 +58,7 @@ def test_objects_aliases_and_views_are_the_same_after_twenty_cycles() -> None:
         trainable.step()
         twin.step()
         parking = Parking(buffers)
-        parking.begin(attributes(trainable), keeps_gradients=False)
+        parking.copy(attributes(trainable), keeps_gradients=False)
         parking.empty()
         assert len(weight.untyped_storage()) == 0
         parking.fill()
@@ -106,7 +106,7 @@ def test_all_that_is_held_leaves_and_is_the_same_on_return() -> None:
         content = {name: tensor.detach().clone() for name, tensor in before.items()}
         marks = {name: (tensor._version, tensor.device) for name, tensor in before.items()}
         parking = Parking(buffers)
-        parking.begin(attributes(trainable), keeps_gradients=False)
+        parking.copy(attributes(trainable), keeps_gradients=False)
         parking.empty()
         assert {name for name, one in before.items() if len(one.untyped_storage())} == set()
         parking.fill()
@@ -178,7 +178,7 @@ def test_gradients_are_copied_only_where_they_count(keeps: bool) -> None:
     weight = torch.nn.Parameter(torch.arange(4.0))
     weight.grad = gradient = torch.arange(4.0)
     parking = Parking(HostBuffers())
-    parking.begin({"weight": weight}, keeps_gradients=keeps)
+    parking.copy({"weight": weight}, keeps_gradients=keeps)
     assert len(parking._copies) == (2 if keeps else 1)
     parking.empty()
     assert len(gradient.untyped_storage()) == 0
@@ -193,7 +193,7 @@ def test_a_gradient_that_something_else_holds_is_kept() -> None:
     weight = torch.nn.Parameter(torch.zeros(4))
     weight.grad = bucket[:4]
     parking = Parking(HostBuffers())
-    parking.begin({"bucket": bucket, "weight": weight}, keeps_gradients=False)
+    parking.copy({"bucket": bucket, "weight": weight}, keeps_gradients=False)
     parking.empty()
     assert len(bucket.untyped_storage()) == 0
     parking.fill()
@@ -210,7 +210,7 @@ def test_the_gradients_of_ddp_leave_with_their_bucket(tmp_path: Any) -> None:
         gradients = [parameter.grad for parameter in model.parameters()]
         content = [gradient.clone() for gradient in gradients if gradient is not None]
         parking = Parking(HostBuffers())
-        parking.begin({"model": model})
+        parking.copy({"model": model})
         parking.empty()
         assert {len(one.untyped_storage()) for one in gradients if one is not None} == {0}
         parking.fill()

@@ -39,10 +39,10 @@ def has_graphs() -> bool:
     Graphs, torch.compile's among them, allocate from a pool of their own; so does what a script
     has lent to a network card in a MemPool. Each segment names its pool.
     """
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized() or not _has_other_pools():
         return False
-    segments = torch.cuda.memory_snapshot()
-    return any(tuple(segment["segment_pool_id"]) != (0, 0) for segment in segments)
+    torch.cuda.empty_cache()  # takes those of graphs that are gone, and of no other
+    return _has_other_pools()
 
 
 def pin(address: int, size: int) -> str:
@@ -78,6 +78,11 @@ def host_free() -> int:
 
 def _devices() -> range:
     return range(torch.cuda.device_count())
+
+
+def _has_other_pools() -> bool:
+    segments = torch.cuda.memory_snapshot()
+    return any(tuple(segment["segment_pool_id"]) != (0, 0) for segment in segments)
 
 
 def _forget_error() -> None:

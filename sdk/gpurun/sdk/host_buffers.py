@@ -5,8 +5,9 @@ copies. Slabs from the kernel hold many storages each, so that nothing is rounde
 loader worker gets none of it, whose copy-on-write would part the pages from those that are pinned.
 """
 
-import contextlib
 import mmap
+import weakref
+from collections.abc import Callable
 
 import torch
 
@@ -71,15 +72,16 @@ class _Slab:
         self.size = size
         self.used = 0
         """Bytes taken in this pause, from the beginning."""
+        self.unpin: Callable[[], object] = _nothing
         self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._memory.madvise(mmap.MADV_DONTFORK)
-        with contextlib.suppress(OSError):  # a kernel without them
-            self._memory.madvise(mmap.MADV_HUGEPAGE)
-        self._address = torch.frombuffer(self._memory, dtype=torch.uint8).data_ptr()
-        why = device_memory.pin(self._address, size)
-        self._pinned = not why
-        if why:
+        address = torch.frombuffer(self._memory, dtype=torch.uint8).data_ptr()
+        if why := device_memory.pin(address, size):
             say(f"parking through memory that could not be pinned, which is slower: {why}")
+            return
+        # Also where nobody closes: the driver must not take the next memory at this place for it.
+        self.unpin = finalizer = weakref.finalize(self, device_memory.unpin, address)
+        finalizer.atexit = False
 
     def take(self, size: int) -> torch.UntypedStorage:
         at = self.used
@@ -87,9 +89,9 @@ class _Slab:
         taken = torch.frombuffer(self._memory, dtype=torch.uint8, count=size, offset=at)
         return taken.untyped_storage()
 
-    def unpin(self) -> None:
-        if self._pinned:
-            device_memory.unpin(self._address)
+
+def _nothing() -> None:
+    """What is not pinned needs no letting go."""
 
 
 def _require(size: int) -> None:

@@ -52,8 +52,8 @@ def _wait_parked(
 
     def move() -> tuple[Part | None, int]:
         captures = not (session.subject.saves_itself or unsaved)
+        part, kept = give_back(session, step, parking, captures=captures)
         try:
-            part, kept = give_back(session, step, parking, captures=captures)
             return part, session.most_kept(kept)
         except BaseException:
             parking.fill()
