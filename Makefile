@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test long nightly figures check format architecture clean
+.PHONY: help demo test long nightly gpu-check figures check format architecture clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,12 +29,18 @@ long: $(STAMP)  ## the tests that take too long for every day
 nightly: $(STAMP)  ## the property tests for a million events: a quarter of an hour and more
 	GPURUN_PROPERTIES=nightly $(BIN)/python -m pytest tests/coordinator/core/test_properties.py -n 0
 
+# Without the virtual environment, since the PyTorch in it sees no GPU and a machine may have no
+# network.
+gpu-check:  ## the tests on a real GPU, with $(PYTHON)'s own CUDA PyTorch; installs nothing
+	@PYTHONPATH=protocol:launcher:coordinator:sdk:. $(PYTHON) -m tests.gpu
+
 figures: $(STAMP)  ## the figures of docs/benchmarks.md, but for the replays
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/decision.py 100 10000
 	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/monitor.py
 	$(BIN)/python benchmarks/safe_point.py
+	$(BIN)/python benchmarks/park.py
 
 check: $(STAMP)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
