@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+import torch
 from tests.sdk.asking import asks_before, go_on_when_durable
 from tests.sdk.coordinator_double import Coordinator
 from tests.sdk.trainings import Tiny
@@ -152,3 +153,27 @@ def test_what_a_training_keeps_is_its_own(folder: str) -> None:
     assert checkpoint.of_run(later[-1], 1) == later[-1]
     assert checkpoint.of_run(later[-1], 2) is None
     assert len([name for name in os.listdir(folder) if "-step-" in name]) == 3
+
+
+def test_a_loop_saves_without_a_pause_too(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind each third of its turns; from there it ends the same."""
+
+    def train() -> str:
+        torch.manual_seed(1)
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.Adam(model.parameters())
+        job = sdk.job(model=model, optimizer=optimizer, respawn=True, save_every=3)
+        for _ in job.steps(8):
+            optimizer.zero_grad()
+            model(torch.rand(4, 2)).sum().backward()
+            optimizer.step()
+            if job.step % 3 == 1 and job.step > 3:
+                coordinator.wait_for(m.Saved, job.step // 3)
+        return sdk.digest(optimizer.state_dict())
+
+    ended = train()
+    assert [saved.step for saved in coordinator.of(m.Saved)] == [3, 6]
+    monkeypatch.setenv("GPURUN_RESUME", coordinator.of(m.Saved)[0].checkpoint)
+    assert train() == ended

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def job(*, respawn: bool = False, **values: Any) -> "Job":
+def job(*, respawn: bool = False, save_every: int | str | None = None, **values: Any) -> "Job":
     """Make an existing loop pausable; see Job.
 
     `respawn` says that the script survives being run again from its first line, with its
-    iterations going on where they were, so that it may also be asked to exit.
+    iterations going on where they were, so that it may also be asked to exit. `save_every` so many
+    turns, or a duration like "10min", there is a checkpoint without a pause.
     """
-    return Job(values, respawn=respawn)
+    return Job(values, respawn=respawn, save_every=save_every)
 
 
 class Job:
@@ -52,7 +53,9 @@ class Job:
     ends.
     """
 
-    def __init__(self, values: dict[str, Any], *, respawn: bool) -> None:
+    def __init__(
+        self, values: dict[str, Any], *, respawn: bool, save_every: int | str | None = None
+    ) -> None:
         taken = sorted(name for name in values if name[0] == "_" or hasattr(Job, name))
         if taken:
             raise TypeError(f"job.{taken[0]} is the job's own; give the value another name")
@@ -65,7 +68,7 @@ class Job:
         self._progress: Progress | Nobody = NOBODY
         self._within = False
         self._opened: Opened | None = None
-        _begin(self, values.keys(), respawn=respawn)
+        _begin(self, values.keys(), respawn=respawn, save_every=save_every)
 
     if TYPE_CHECKING:
 
@@ -292,17 +295,19 @@ class OneEpoch(Generic[T]):
         return job._batches(data, job._route.open(self._line), length)
 
 
-def _begin(made: Job, given: Iterable[str], *, respawn: bool) -> None:
+def _begin(made: Job, given: Iterable[str], *, respawn: bool, save_every: int | str | None) -> None:
     """Under gpurun: load what is to be gone on from, and open the link."""
     this = attempt()
     if this is None:
         return
     limit.hold_to(this.limit)
     from gpurun.sdk.present import Opened
+    from gpurun.sdk.saves import Saves
 
     ended = {name: vars(made)[name] for name in _OPEN}
     subject = _subject(made, given, respawn=respawn)
-    opened = Opened(made, subject, this, made._route, partial(vars(made).update, ended))
+    closed = partial(vars(made).update, ended)
+    opened = Opened(made, subject, this, made._route, closed, Saves(save_every))
     made._opened, made._session = opened, opened.session
     made._looks = opened.session.looks or made._route.returning is not None
     if opened.session.link is not None:

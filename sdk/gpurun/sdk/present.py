@@ -13,6 +13,7 @@ from types import TracebackType
 
 from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.route import Route
+from gpurun.sdk.saves import Saves
 from gpurun.sdk.say import say
 from gpurun.sdk.session import opened
 from gpurun.sdk.subject import Subject
@@ -37,6 +38,7 @@ class Opened:
         attempt: Attempt,
         route: Route,
         closed: Callable[[], None],
+        saves: Saves,
     ) -> None:
         """Close the one before, and open this; `closed` is called when it is closed."""
         global _present  # noqa: PLW0603 - there is one script
@@ -44,7 +46,7 @@ class Opened:
         _hear_of_errors()
         stack = ExitStack()
         stack.callback(closed)
-        self.session = stack.enter_context(opened(subject, attempt))
+        self.session = stack.enter_context(opened(subject, attempt, saves))
         stack.callback(_say_if_lost, route)
         self._route = route
         self._end = weakref.finalize(made, _close, stack, os.getpid())
