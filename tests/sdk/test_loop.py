@@ -90,8 +90,15 @@ def test_of_several_trainings_the_one_that_was_paused_goes_on(
         patch.delenv("GPURUN_JOB")
         expected = loops.folds(nobody, once=once)
     go_on_when_durable(coordinator)
-    paused = loops.folds(asks_before(106, coordinator, links), once=once)
-    assert paused == expected
+    asks = asks_before(106, coordinator, links)
+
+    def attached(step: int) -> None:
+        if step % 100 == 1:
+            coordinator.wait_for(m.Attach, 1 + step // 100)
+        asks(step)
+
+    assert loops.folds(attached, once=once) == expected
+    coordinator.wait_for(m.Detach, 3)
     durable = coordinator.wait_for(m.Durable)
     assert durable.step == 5
     kinds = [type(said) for said in coordinator.talk if isinstance(said, m.Attach | m.Detach)]
