@@ -60,7 +60,7 @@ LOOPS: dict[str, tuple[Loop, Iterable[int]]] = {
 
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata's
 @pytest.mark.parametrize("name", LOOPS)
-def test_a_loop_paused_at_any_turn_ends_the_same(
+def test_pitfall_16_a_loop_paused_at_any_turn_ends_the_same(
     name: str, stands_all_pauses: Callable[[Loop, Iterable[int]], None]
 ) -> None:
     """The one that goes on, and the one that is run again from its first line, time and again."""

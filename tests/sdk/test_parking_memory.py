@@ -144,7 +144,7 @@ class Late:
             self.copy(storage, source)
 
 
-def test_nothing_is_emptied_or_read_before_the_copies_have_ended(
+def test_pitfall_08_nothing_is_emptied_or_read_before_the_copies_have_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Pitfall 8: the device copies while the process goes on."""

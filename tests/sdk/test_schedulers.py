@@ -61,7 +61,7 @@ def rates(make: Make, hook: Hook) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore:.*epoch parameter:UserWarning")  # SequentialLR's own
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_the_rates_are_the_same_behind_a_pause_at_each_step(
+def test_pitfall_09_the_rates_are_the_same_behind_a_pause_at_each_step(
     name: str, coordinator: Coordinator, links: list[Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = SCHEDULERS[name]

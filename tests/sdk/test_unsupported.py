@@ -166,7 +166,7 @@ class Wrapped(Tiny):
         (Tiny, True, "CUDA graphs have been captured: their memory must stay in place"),
     ],
 )
-def test_what_is_seen_only_at_the_pause_refuses_it_and_trains_on(
+def test_pitfall_17_what_is_seen_only_at_the_pause_refuses_it_and_trains_on(
     training: type[Tiny],
     graphs: bool,
     why: str,
