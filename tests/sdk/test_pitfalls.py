@@ -1,11 +1,11 @@
 """The eighteen ways in which a pause is known to lose something each have a test of their number.
 
-They are: ranks disagree (1), a torn checkpoint (2), the place in the data is lost (3), the order of
-random numbers (4), saved in mid-step (5), paused taken for done (6), memory not released (7), a park
-races or breaks aliasing (8), the learning rate is off by one (9), the grace is too short (10), forks
-(11), weights_only (12), disk or host memory is short (13), forgotten state (14), a starved poll or a
-dead coordinator (15), a respawn is not a replay (16), state that cannot be parked (17), unseeded
-starts (18).
+They are: ranks disagree (1), a torn checkpoint (2), the place in the data is lost (3), the
+order of random numbers (4), saved in mid-step (5), paused taken for done (6), memory not
+released (7), a park races or breaks aliasing (8), the learning rate is off by one (9), the
+grace is too short (10), forks (11), weights_only (12), disk or host memory is short (13),
+forgotten state (14), a starved poll or a dead coordinator (15), a respawn is not a replay (16),
+state that cannot be parked (17), unseeded starts (18).
 """
 
 import re
