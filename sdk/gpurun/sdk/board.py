@@ -1,23 +1,27 @@
 """Numbers that the ranks of one training share, in memory: read at each turn, changed under a lock.
 
-request, how, deadline  what is asked
-target                  the turn at which all stop for it; 0 while that is not agreed
-begun, over             the last request that is being carried out, and that is over
-number                  of the checkpoint that is being written
-speaker                 1 + the rank that has the link to the coordinator
-and for each rank       seen, turn, arrived, done, kept, pid
+round               of asking all to stop, by its number; 0 where nothing is asked
+target              the turn from which on all stop for it; 0 while that is not agreed
+begun, how, over    the last round that is being carried out, in which way, and that is over
+number              of the checkpoint that is being written, or GIVEN_UP
+speaker             1 + the rank that has the link to the coordinator
+life                which start of these ranks it is
+and for each rank   seen, turn, arrived, done, saved, kept, pid
 """
 
 import fcntl
 import mmap
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SHARED = ("request", "how", "target", "begun", "over", "number", "speaker")
+SHARED = ("round", "target", "begun", "how", "over", "number", "speaker", "life")
 OWN = ("seen", "turn", "arrived", "done", "saved", "kept", "pid")
 SIZE = 8
 """Bytes of a number: read and written in one piece, as aligned words are."""
+GIVEN_UP = -1
+"""In place of the number of a checkpoint: there will be none."""
 
 
 class Board:
@@ -29,6 +33,8 @@ class Board:
         os.ftruncate(self._file, length)
         self._memory = mmap.mmap(self._file, length)
         self.numbers = memoryview(self._memory).cast("q")
+        self._mine = threading.Lock()
+        """The lock of the file tells processes apart, and not the threads of one."""
 
     def get(self, name: str) -> int:
         """A shared number."""
@@ -54,15 +60,18 @@ class Board:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let no other rank change what is agreed meanwhile."""
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        with self._mine:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; who still looks sees zeros."""
+        length = self.numbers.nbytes
         self.numbers.release()
+        self.numbers = memoryview(bytearray(length)).cast("q")
         self._memory.close()
         os.close(self._file)
 

@@ -1,7 +1,8 @@
 """A pause in the ranks that have no link: what the speaker's does beside its words."""
 
 from gpurun.sdk import snapshot
-from gpurun.sdk.park import give_back, take_back
+from gpurun.sdk.moment import Part
+from gpurun.sdk.park import give_back, take_back, take_back_at_the_end
 from gpurun.sdk.parking import Parking
 from gpurun.sdk.ranks import Ranks
 from gpurun.sdk.resting import one_line
@@ -25,11 +26,10 @@ def follow(session: Session, ranks: Ranks, step: int) -> None:
 def _saved(session: Session, ranks: Ranks, step: int) -> bool:
     part = snapshot.part(session.subject, session.moment(step))
     try:
-        ranks.add(session.checkpoints, part)
+        return ranks.add(session.checkpoints, part)
     except Exception as error:  # noqa: BLE001 - a save that fails in any way must cost nothing
-        _fail(ranks, error)
+        _fail(ranks, one_line(error), "done", "saved")
         return False
-    return True
 
 
 def _park(session: Session, ranks: Ranks, step: int) -> None:
@@ -37,27 +37,39 @@ def _park(session: Session, ranks: Ranks, step: int) -> None:
     if by_itself and not _saved(session, ranks, step):
         ranks.await_end()
         return
-    parking = Parking(session.buffers)
     captures = not (by_itself or session.unsaved)
     try:
+        parking = Parking(session.buffers)
         part, kept = give_back(session, step, parking, captures=captures)
     except Exception as error:  # noqa: BLE001 - the same
-        _fail(ranks, error)
+        _fail(ranks, one_line(error), "done", "saved")
         ranks.await_end()
         return
-    ranks.released(kept)
-    if part is not None:
-        write = part
+    try:
+        ranks.released(kept)
+        if part is not None:
+            _save_meanwhile(session, ranks, part)
+        elif session.unsaved:
+            ranks.fail(session.unsaved, "saved")
+        ranks.await_end()
+        take_back(parking)
+    except BaseException:
+        take_back_at_the_end(parking)
+        raise
+
+
+def _save_meanwhile(session: Session, ranks: Ranks, part: Part) -> None:
+    def failed(error: Exception) -> None:
+        _fail(ranks, one_line(error), "saved")
+
+    try:
         session.saver.start(
-            lambda: ranks.add(session.checkpoints, write),
-            lambda _written, _took: None,
-            lambda error: _fail(ranks, error),
+            lambda: ranks.add(session.checkpoints, part), lambda _added, _took: None, failed
         )
-    ranks.await_end()
-    take_back(parking)
+    except RuntimeError as error:  # there is no thread left
+        failed(error)
 
 
-def _fail(ranks: Ranks, error: Exception) -> None:
-    text = one_line(error)
+def _fail(ranks: Ranks, text: str, *what: str) -> None:
     say(f"cannot pause: {text}")
-    ranks.fail(text)
+    ranks.fail(text, *what)

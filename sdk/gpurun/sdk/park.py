@@ -41,7 +41,7 @@ def park(link: Link, session: Session, answer: Answer, step: int, unsaved: str =
             take_back(parking)
             link.send(m.Resumed(**link.fields(), step=step))
     except BaseException:
-        _take_back_at_the_end(parking)
+        take_back_at_the_end(parking)
         raise
 
 
@@ -128,7 +128,7 @@ def take_back(parking: Parking) -> None:
             return
 
 
-def _take_back_at_the_end(parking: Parking) -> None:
+def take_back_at_the_end(parking: Parking) -> None:
     """The script is interrupted; what it does now may look at its state."""
     try:
         parking.fill()

@@ -8,6 +8,7 @@ dead, lets the training go on as if it had never been asked.
 """
 
 import time
+from functools import partial
 
 from gpurun.protocol import messages as m
 from gpurun.sdk.durable import save
@@ -30,7 +31,7 @@ def step_aside(link: Link, session: Session, step: int, *, evaluates: bool = Fal
     answer = {**link.fields(), "request": request.request}
     if time.clock_gettime(time.CLOCK_BOOTTIME) > request.deadline:
         link.send(m.Overdue(**answer))
-    elif or_refused(link, answer, session.gather) is None:
+    elif or_refused(link, answer, partial(session.gather, request.how)) is None:
         return
     elif request.how == "stand":
         rest(link, m.Standing(**answer, step=step))

@@ -27,6 +27,11 @@ class Saver:
         )
         self._thread.start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
     def wait(self) -> None:
         """Return when nothing is being written."""
         if self._thread is not None:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from gpurun.sdk.link import Link
     from gpurun.sdk.ranks import Ranks
 
-SAVING = 1 << 62
-"""What is added to a step for the number of a request to save: no coordinator counts so far."""
 FAILED = 125
 """Exit code of a job whose state cannot be loaded: the training itself has not failed."""
 
@@ -69,6 +67,8 @@ class Session:
         """None where there can be none: then it merely cannot be paused."""
         self.saver = Saver()
         self.saves = saves
+        self._speaks = ranks is None or ranks.speaks
+        """Whether it decides when to save."""
         self._began = time.monotonic()
         saves.begin(step)
         self.looks = self._checks or ranks is not None or saves.wanted
@@ -90,7 +90,7 @@ class Session:
     def _has_more(self, step: int) -> bool:
         if self._ranks is not None and self._ranks.posted():
             return True
-        return self._checks or self.saves.due(step)
+        return self._checks or (self._speaks and self.saves.due(step))
 
     def step_aside(self, step: int, turn: int | None = None, *, evaluates: bool = False) -> None:
         """Answer what is asked, so many steps being done; return when the training is to go on.
@@ -106,24 +106,22 @@ class Session:
             return
         from gpurun.sdk.pause import step_aside
 
-        if self._ranks is None or self._ranks.rank == 0:
-            trackers.remember(self.checkpoints, self.run)
         if self._ranks is not None:
             if not evaluates:
                 self._step_aside_together(self._ranks, step, step if turn is None else turn)
             return
+        trackers.remember(self.checkpoints, self.run)
         if not evaluates and self.saves.due(step):
             self._save(step)
         if self.link is not None:
             step_aside(self.link, self, step, evaluates=evaluates)
 
     def _step_aside_together(self, ranks: "Ranks", step: int, turn: int) -> None:
-        request = None if self.link is None else self.link.request
-        number, how = (0, "") if request is None else (request.request, request.how)
-        if ranks.speaks and not number and self.saves.due(step):
-            number, how = SAVING + step, "save"
-        if not ranks.stops_at(turn, number, how):
+        requested = self.link is not None and self.link.request is not None
+        if not ranks.stops_at(turn, asked=requested or self.saves.due(step)):
             return
+        if ranks.rank == 0:
+            trackers.remember(self.checkpoints, self.run)
         if not ranks.speaks:
             from gpurun.sdk.following import follow
 
@@ -134,25 +132,26 @@ class Session:
         try:
             if self.link is not None and self.link.request is not None:
                 step_aside(self.link, self, step)
-            elif ranks.how == "save":
-                self.gather()
+            elif self.saves.due(step):
+                self.saves.begin(step)
+                self.gather("save")
                 self._save(step)
                 self.saver.wait()
         except RanksError as error:
             say(f"a checkpoint could not be written, and the training goes on: {error}")
         finally:
-            ranks.end()
+            ranks.end(writes=self.saver.busy)
 
     def _save(self, step: int) -> None:
         from gpurun.sdk.saving import save
 
         save(self, step)
 
-    def gather(self) -> bool:
-        """Have all ranks where this one is; raise RanksError where one does not come."""
+    def gather(self, how: str) -> bool:
+        """Have all ranks step aside in this way; raise RanksError where one does not come."""
         self.saver.wait()
         if self._ranks is not None:
-            self._ranks.begin()
+            self._ranks.begin(how)
         return True
 
     def write(
@@ -162,7 +161,12 @@ class Session:
         ranks = self._ranks
         fill = part if ranks is None else partial(ranks.fill, part=part)
         label = Label(step, self.run, final, metric)
-        return checkpoint.write(self.checkpoints, label, fill, self.saves.keep)
+        try:
+            return checkpoint.write(self.checkpoints, label, fill, self.saves.keep)
+        except BaseException:
+            if ranks is not None:
+                ranks.give_up()
+            raise
 
     def most_kept(self, kept: int) -> int:
         """Bytes kept by the rank that keeps most of its device, once all have given back."""
@@ -299,10 +303,12 @@ def _session(subject: Subject, attempt: Attempt, saves: Saves, begun: Begun | No
 
 
 def _among_ranks(attempt: Attempt, run: int) -> "Ranks | None":
-    from gpurun.sdk.ranks import Ranks, rank_and_world
+    from gpurun.sdk.ranks import Ranks, life, rank_and_world
 
     rank, world = rank_and_world()
-    return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world) if world > 1 else None
+    if world == 1:
+        return None
+    return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world, life(attempt.number))
 
 
 def _ways_to_pause(subject: Subject) -> Ways:
