@@ -93,9 +93,9 @@ def test_ranks_stand_and_park_together_and_what_one_cannot_do_none_does(
     """They are asked three times, and end as if they never had been."""
     monkeypatch.setattr(coordinator_double, "PATIENCE", 60.0)
 
-    def go_on_and_ask(request: int, how: str) -> m.Message:
+    def go_on_and_ask(request: int, how: str) -> None:
+        coordinator.say(m.GoOn(job=JOB, request=request))
         coordinator.pause(request + 1, how=how)
-        return m.GoOn(job=JOB, request=request)
 
     coordinator.on(m.Standing, lambda heard: go_on_and_ask(heard.request, "park"))
     coordinator.on(m.Durable, lambda heard: go_on_and_ask(heard.request, "exit"))

@@ -102,7 +102,7 @@ class Distributed:
             me.end(writes=False)
 
     def _follow(self, me: Ranks, turn: int) -> None:
-        while self.random.random() < 0.5:  # it waits for a checkpoint to be written
+        while self.random.random() < 0.95:  # it waits for a checkpoint to be written
             self.between.switch()
         if how := me.arrive():
             self.stopped[me.rank].append((turn, how))
