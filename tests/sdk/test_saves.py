@@ -1,7 +1,9 @@
 """Checkpoints without a pause, what is kept of them, and what a later training finds."""
 
 import os
+import tempfile
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -12,10 +14,13 @@ from tests.sdk.trainings import Tiny
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
-from gpurun.sdk import checkpoint, saving
+from gpurun.sdk import checkpoint, saving, snapshot
 from gpurun.sdk.checkpoint import Label
 from gpurun.sdk.link import Link
+from gpurun.sdk.moment import Moment
+from gpurun.sdk.parking import Parking
 from gpurun.sdk.saves import Saves
+from gpurun.sdk.state import Attributes, remember
 
 STEPS = 9
 
@@ -70,6 +75,33 @@ def test_the_newest_and_the_best_stay(
     if not outside:
         kept = sorted(os.listdir(under_gpurun["GPURUN_CHECKPOINT_DIR"]))
         assert [name.partition("-step-")[2] for name in kept if "-step-" in name] == ["5", "8"]
+
+
+def test_a_loss_that_is_nan_is_not_the_best(under_gpurun: dict[str, str]) -> None:
+    """Nothing compares with it, so that it would stay for ever."""
+    saves = Saves(1, best="loss")
+    assert saves.metric({"loss": float("nan")}) is None
+    assert saves.metric({"loss": torch.tensor(0.5)}) == 0.5
+    assert saves.metric({}) is None
+
+
+def test_a_copy_is_of_one_moment_and_holds_nothing_of_the_training() -> None:
+    """It is written later, when other metrics are the last and other tensors are there."""
+    trainable = Tiny()
+    trainable.setup({})
+    remember(trainable)
+    trainable.scratch = torch.zeros(3)  # type: ignore[attr-defined]
+    subject = Attributes(trainable)
+    subject.last = {"loss": 1.0}
+    write = snapshot.captured(subject, Moment(1), Parking().host)
+    subject.last["loss"] = 2.0
+    replaced = weakref.ref(trainable.scratch)  # type: ignore[attr-defined]
+    del trainable.scratch  # type: ignore[attr-defined]
+    assert replaced() is None, "memory of the device is held until the disk has it"
+    with tempfile.TemporaryDirectory() as folder:
+        write(folder)
+        run = torch.load(f"{folder}/rank-0/run.pt", weights_only=True)
+    assert run["last"] == {"loss": 1.0}
 
 
 def test_without_a_metric_there_is_no_best() -> None:

@@ -1,6 +1,7 @@
 """When a training makes checkpoints without a pause, and which of them stay."""
 
 import time
+from math import isnan, nan
 
 from gpurun.protocol.quantity import parse_duration
 from gpurun.sdk.checkpoint import BEST, KEEP, Keep
@@ -42,6 +43,7 @@ class Saves:
         """That by which the best is known."""
         found = metrics.get(self._best) if isinstance(metrics, dict) else None
         try:
-            return None if found is None else float(found)
+            metric = nan if found is None else float(found)
         except (TypeError, ValueError, RuntimeError):
             return None
+        return None if isnan(metric) else metric  # nothing is better than NaN, nor worse

@@ -26,7 +26,8 @@ def part(subject: Subject, moment: Moment) -> Part:
         with rng.kept() as states:
             mine = _own_folder(folder, moment)
             returned = subject.save(f"{mine}/{_STATE}")
-            _write_values(subject, moment, states, returned, mine)
+            values = _values(subject, moment, states, returned, tensors.on_host)
+            write_nodes(values, f"{mine}/{_RUN}")
 
     return fill
 
@@ -36,12 +37,14 @@ def captured(subject: Subject, moment: Moment, copied: Copied) -> Part:
     with rng.kept() as states:
         encoder = subject.encoder(copied)
         nodes = subject.encoded(encoder)
+        values = _values(subject, moment, states, None, copied)
+    size = encoder.size  # itself it holds what was copied, which may be the device's memory
 
     def fill(folder: str) -> None:
-        checkpoint.require_room(folder, encoder.size)
+        checkpoint.require_room(folder, size)
         mine = _own_folder(folder, moment)
         write_nodes(nodes, f"{mine}/{_STATE}/{FILE}")
-        _write_values(subject, moment, states, None, mine)
+        write_nodes(values, f"{mine}/{_RUN}")
 
     return fill
 
@@ -57,10 +60,10 @@ def _of_rank(folder: str, rank: int) -> str:
     return f"{folder}/rank-{rank}"
 
 
-def _write_values(
-    subject: Subject, moment: Moment, states: dict[str, Any], returned: object, folder: str
-) -> None:
-    """All that is saved beside the state."""
+def _values(
+    subject: Subject, moment: Moment, states: dict[str, Any], returned: object, copied: Copied
+) -> dict[str, Any]:
+    """All that is saved beside the state, as nodes."""
     values = {
         "identity": identity(subject.kind, moment.run),
         "step": moment.step,
@@ -68,11 +71,11 @@ def _write_values(
         "rng": states,
         "returned": returned,
     }
-    encoder = Encoder(lambda _path, _value: False, tensors.on_host)
-    nodes = encoder.encode(values, "it")
+    encoder = Encoder(lambda _path, _value: False, copied)
+    nodes: dict[str, Any] = encoder.encode(values, "it")
     with suppress(UnsavedError):  # then only what sdk.run returns of an ended training lacks it
         nodes["last"] = encoder.encode(subject.last, "metrics")
-    write_nodes(nodes, f"{folder}/{_RUN}")
+    return nodes
 
 
 def load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:
