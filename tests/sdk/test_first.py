@@ -18,6 +18,11 @@ print(made, list(held.indices), random.random(), numpy.random.rand())
 """
 ORDERS = {
     "torch first": "import torch\nfrom gpurun import sdk",
+    "looked for first": (
+        "from gpurun import sdk\nfrom importlib.util import find_spec\n"
+        "assert find_spec('torch').loader.is_package('torch') and find_spec('numpy.random')\n"
+        "import torch"
+    ),
     "sdk first": "from gpurun import sdk\nimport torch\nfrom gpurun import sdk",
 }
 
@@ -41,6 +46,18 @@ def test_pitfall_18_an_unseeded_script_splits_its_data_as_in_the_first_attempt(
     first = [printed(script, 1), printed(script, 1)]
     assert first[0].split()[1:] != first[1].split()[1:], "two processes are two"
     assert [printed(script, 2), printed(script, 2)] == first
+
+
+def test_random_states_that_cannot_be_kept_cost_nothing_but_a_line(
+    under_gpurun: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training is to go on, in a folder that cannot be written too."""
+    monkeypatch.setenv("GPURUN_CHECKPOINT_DIR", "/dev/null/checkpoints")
+    script = "from gpurun import sdk; import random; import numpy.random; print('trained')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "trained\n"), done.stderr
+    assert "could not be kept" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_once_gives_the_first_attempts_value(under_gpurun: dict[str, str]) -> None:

@@ -105,10 +105,10 @@ def _is_there(name: str) -> bool:
 
 def _keep(name: str) -> None:
     take, put = _STATES[name]
-    path = _path(f"random-{name}-{_process()}")
-    if path is None:
-        return
     try:
+        path = _path(f"random-{name}-{_process()}")
+        if path is None:
+            return
         if os.path.exists(path):
             with open(path, "rb") as file:
                 put(sys.modules[name], file.read())
@@ -158,12 +158,11 @@ class _Waiting:
         """What the other finders find, with a loader that tells of its end."""
         if name not in self._names:
             return None
-        self._names.discard(name)
-        finders = [finder for finder in sys.meta_path if finder is not self]
-        for finder in finders:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _Loading(spec.loader, name)  # type: ignore[assignment]
+        for finder in [finder for finder in sys.meta_path if finder is not self]:
+            find = getattr(finder, "find_spec", None)
+            spec = find and find(name, path, target)
+            if spec and spec.loader is not None:
+                spec.loader = _Loading(spec.loader, name, self._names)
                 return spec
         return None
 
@@ -171,9 +170,14 @@ class _Waiting:
 class _Loading:
     """A loader that gives the library its random states as soon as it is there."""
 
-    def __init__(self, loader: "Any", name: str) -> None:
+    def __init__(self, loader: "Any", name: str, waiting: set[str]) -> None:
         self._loader = loader
         self._name = name
+        self._waiting = waiting
+        """What is not imported yet: who only looks for a library (find_spec) imports nothing."""
+
+    def __getattr__(self, attribute: str) -> "Any":
+        return getattr(self._loader, attribute)
 
     def create_module(self, spec: "Any") -> "Any":
         """As the loader does."""
@@ -183,7 +187,9 @@ class _Loading:
         """Let the loader do it, with no trace of this one."""
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        _keep(self._name)
+        if self._name in self._waiting:
+            self._waiting.discard(self._name)
+            _keep(self._name)
 
 
 def _take_python(module: "Any") -> bytes:
