@@ -71,6 +71,32 @@ def test_a_script_is_checked_from_outside(
     assert "Traceback" not in done.stderr
 
 
+TWO = """
+from gpurun import sdk
+class Short(sdk.Trainable):
+    def setup(self, config):
+        self.done = 0
+    def step(self):
+        self.done += 1
+class Forgets(Short):
+    def load_checkpoint(self, checkpoint):
+        pass
+sdk.run(Short, steps=7)
+sdk.run(Forgets, steps=11)
+"""
+
+
+def test_of_several_trainings_one_that_is_long_enough_is_checked(tmp_path: Path) -> None:
+    """Its own half against its own end, not that of the one before."""
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    done = subprocess.run(
+        [sys.executable, "-m", "gpurun.sdk.checking", str(script)], capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stdout
+    assert "done differs right behind the load" in done.stderr
+
+
 def test_a_script_that_trains_too_little_is_told_so(tmp_path: Path) -> None:
     """Instead of a proof of nothing."""
     script = tmp_path / "nothing.py"
@@ -79,4 +105,4 @@ def test_a_script_that_trains_too_little_is_told_so(tmp_path: Path) -> None:
         [sys.executable, "-m", "gpurun.sdk.checking", str(script)], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (1, "hello\n")
-    assert "it came to no step 10" in done.stderr
+    assert "no training of it came to step 10" in done.stderr

@@ -173,6 +173,27 @@ def test_a_training_that_was_over_before_the_pause_is_not_repeated(
     assert [resumed.step for resumed in coordinator.of(m.Resumed)] == [STEPS, 4]
 
 
+def test_a_training_whose_newest_is_damaged_goes_on_from_its_own(folder: str) -> None:
+    """Not from another's of its script, and not from an end that came later."""
+
+    def fill(inside: str) -> None:
+        with open(f"{inside}/file", "w", encoding="utf-8") as file:
+            file.write("state")
+
+    first = checkpoint.write(folder, Label(9, 0, final=True), fill).path
+    before = checkpoint.write(folder, Label(1, 1), fill).path
+    newest = checkpoint.write(folder, Label(2, 1), fill).path
+    checkpoint.write(folder, Label(3, 0), fill)
+    checkpoint.write(folder, Label(9, 2, final=True), fill)
+    os.truncate(f"{newest}/file", 1)
+    assert checkpoint.newest_complete(newest, 1) == before
+    assert checkpoint.of_run(newest, 0) == first
+    assert checkpoint.of_run(newest, 2) is None
+    os.truncate(f"{newest}/manifest.json", 1)
+    assert checkpoint.of_run(newest, 1) == before
+    assert checkpoint.of_run(newest, 3) is None
+
+
 def test_what_a_training_keeps_is_its_own(folder: str) -> None:
     """The end of the one before is not discarded for the saves of the next."""
 

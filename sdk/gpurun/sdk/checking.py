@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gpurun.sdk.errors import CheckError
+from gpurun.sdk.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,14 +98,18 @@ def _run(train: Callable[[], int], folder: str, attempt: int, **further: str) ->
         return
     if code:
         raise CheckError(f"it ended with exit code {code} before its step {WHOLE}")
+    if attempt > 1 and not os.path.exists(_values(folder, attempt, HALF)):
+        raise CheckError(f"the second process did not go on from step {HALF}: it began anew")
     raise CheckError(
-        f"it came to no step {WHOLE}; it needs as many, in sdk.run, sdk.job or one of the callbacks"
+        f"no training of it came to step {WHOLE} and one more; it needs as many, in sdk.run, "
+        "sdk.job or one of the callbacks"
     )
 
 
 @contextmanager
 def _environment(folder: str, attempt: int, **further: str) -> Iterator[None]:
     before = dict(os.environ)
+    os.environ.setdefault("PYTHONHASHSEED", "0")  # else sets have another order in each process
     os.environ.update(
         GPURUN_JOB="0",
         GPURUN_ATTEMPT=str(attempt),
@@ -145,15 +150,24 @@ def _read(path: str) -> dict[str, str]:
 
 # --- who is asked
 
+_half: "dict[str, Session]" = {}
+"""Whose checkpoint there is: of a script's trainings the first that is long enough is checked."""
+
 
 def at_safe_point(session: "Session", step: int) -> None:
     """What a training does in a check: write down what it holds, save, and end."""
     folder = session.checkpoints
     attempt = int(os.environ["GPURUN_ATTEMPT"])
-    if step in (HALF, WHOLE) and not os.path.exists(_values(folder, attempt, step)):
-        _write_values(session, _values(folder, attempt, step))
-        if step == HALF and attempt == 1:
+    if session.moment(step).world > 1:
+        say("one process can be checked, and this training has several ranks")
+        os._exit(1)
+    if step == HALF and _half.get("of") is not session and (attempt == 1 or session.step == HALF):
+        _half["of"] = session
+        _write_values(session, _values(folder, attempt, HALF))
+        if attempt == 1:
             _save(session, step)
+    if step == WHOLE and _half.get("of") is session:
+        _write_values(session, _values(folder, attempt, WHOLE))
     if step >= WHOLE:
         sys.stdout.flush()
         sys.stderr.flush()

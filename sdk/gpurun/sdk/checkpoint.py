@@ -105,32 +105,35 @@ def of_run(path: str, run: int) -> str | None:
     """The checkpoint with which this training of the script goes on, where the job does at `path`.
 
     That itself; else, for a training that was over by then, its last. None where it has none.
+    Where nobody can read whose that at `path` is, the newest of this training.
     """
     label = label_of(path)
-    if label is None or label.run == run:
+    if label is not None and label.run == run:
         return path
-    root = os.path.dirname(os.path.abspath(path))
-    for name in reversed(_complete(root)):
-        other = label_of(f"{root}/{name}")
-        if other is not None and other.run == run and other.final:
+    root, last = os.path.split(os.path.abspath(path))
+    for name, own in reversed(_labels(root, run)):
+        if label is None or (own.final and number(name) < number(last)):
             return f"{root}/{name}"
-    return None
+    return None if label is not None or _labels(root) else path
 
 
 def best(root: str, run: int, mode: str) -> str | None:
     """The checkpoint of this training with the best metric; the newest of several."""
-    known = [name for name, label in _labels(root, run) if label.metric is not None]
-    metrics = {name: label.metric for name, label in _labels(root, run)}
-    if not known:
-        return None
     sign = 1 if mode == "max" else -1
-    return f"{root}/{max(known, key=lambda name: (sign * (metrics[name] or 0.0), number(name)))}"
+    known = [
+        (sign * label.metric, number(name), name)
+        for name, label in _labels(root, run)
+        if label.metric is not None
+    ]
+    return f"{root}/{max(known)[-1]}" if known else None
 
 
-def _labels(root: str, run: int) -> list[tuple[str, Label]]:
-    """Those of one training, oldest first."""
+def _labels(root: str, run: int | None = None) -> list[tuple[str, Label]]:
+    """Those of one training, or of all, oldest first."""
     labels = ((name, label_of(f"{root}/{name}")) for name in _complete(root))
-    return [(name, label) for name, label in labels if label is not None and label.run == run]
+    return [
+        (name, label) for name, label in labels if label is not None and run in (None, label.run)
+    ]
 
 
 def _discard_old(root: str, run: int, keep: Keep) -> None:
@@ -154,13 +157,13 @@ def number_of(folder: str) -> int:
     return int(folder.rpartition("-")[2])
 
 
-def newest_complete(path: str) -> str:
-    """The checkpoint at this path if it is whole, else the newest whole one beside it.
+def newest_complete(path: str, run: int = 0) -> str:
+    """The checkpoint at this path if it is whole, else the newest whole one of this training.
 
     Raise CheckpointError when there is none.
     """
     root, name = os.path.split(os.path.abspath(path))
-    others = [other for other in reversed(_complete(root)) if other != name]
+    others = [other for other, _ in reversed(_labels(root, run)) if other != name]
     for candidate in (name, *others):
         try:
             verify(f"{root}/{candidate}")

@@ -87,7 +87,7 @@ def load(subject: Subject, path: str, moment: Moment, *, random_states: bool = T
     own = checkpoint.of_run(path, moment.run)
     if own is None:
         return None
-    found = checkpoint.newest_complete(own)
+    found = checkpoint.newest_complete(own, moment.run)
     if os.path.basename(found) != os.path.basename(own.rstrip("/")):
         say(f"{own} is damaged; going on from {found}")
     mine = _of_rank(found, min(moment.rank, _ranks_in(found) - 1))
