@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,17 @@ def fill(folder: str) -> None:
     for name, content in FILES.items():
         with open(f"{folder}/{name}", "wb") as file:
             file.write(content)
+
+
+def test_what_another_process_is_writing_is_left_alone(folder: str) -> None:
+    """Several programs of one job share the folder; what a dead one has begun is removed."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    begun = [checkpoint.unfinished(folder, 1, pid) for pid in (os.getppid(), dead.pid, os.getpid())]
+    for path in begun:
+        os.makedirs(path)
+    assert checkpoint.write(folder, Label(1), fill).path
+    assert [os.path.exists(path) for path in begun] == [True, False, False]
 
 
 def content(path: str) -> dict[str, bytes]:

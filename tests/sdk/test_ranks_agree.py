@@ -93,7 +93,7 @@ class Distributed:
                     me.released(0)
                     me.most_kept()
                 if how == "exit":
-                    me.fill("unfinished-7", self._write(me.rank))
+                    me.fill("unfinished-7-1", self._write(me.rank))
                 while self.asked == how and self.random.random() < 0.9:
                     self.between.switch()
         except RanksError:

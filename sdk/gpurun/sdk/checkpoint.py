@@ -76,7 +76,7 @@ def write(
     os.makedirs(root, mode=0o700, exist_ok=True)
     _discard_unfinished(root)
     place = max((number(name) for name in _complete(root)), default=0) + 1
-    folder = unfinished(root, place)
+    folder = unfinished(root, place, os.getpid())
     path = f"{root}/{place:06d}-step-{label.step}"
     os.mkdir(folder, mode=0o700)
     try:
@@ -147,14 +147,17 @@ def _discard_old(root: str, run: int, keep: Keep) -> None:
             shutil.rmtree(f"{root}/{name}", ignore_errors=True)
 
 
-def unfinished(root: str, place: int) -> str:
-    """The folder in which the checkpoint of this number is being written."""
-    return f"{root}/{_UNFINISHED}{place:06d}"
+def unfinished(root: str, place: int, pid: int) -> str:
+    """The folder in which this process writes the checkpoint of this number.
+
+    A job may run several programs at once, each with a training.
+    """
+    return f"{root}/{_UNFINISHED}{place:06d}-{pid}"
 
 
 def number_of(folder: str) -> int:
     """The number of the checkpoint that is being written in this folder."""
-    return int(folder.rpartition("-")[2])
+    return int(folder.rsplit("-", 2)[1])
 
 
 def newest_complete(path: str, run: int = 0) -> str:
@@ -247,5 +250,11 @@ def _complete(root: str) -> list[str]:
 
 def _discard_unfinished(root: str) -> None:
     for name in os.listdir(root):
-        if name.startswith(_UNFINISHED):
-            shutil.rmtree(f"{root}/{name}")
+        if name.startswith(_UNFINISHED) and not _is_being_written(name):
+            shutil.rmtree(f"{root}/{name}", ignore_errors=True)
+
+
+def _is_being_written(name: str) -> bool:
+    """By another process, which lives: this one writes one checkpoint at a time."""
+    pid = name.rpartition("-")[2]
+    return pid != str(os.getpid()) and os.path.exists(f"/proc/{pid}")

@@ -179,7 +179,8 @@ class Ranks:
         number = self._board.get("number")
         if number in (0, GIVEN_UP):
             return False
-        part(unfinished(root, number))
+        speaker = self._board.get("speaker") - 1
+        part(unfinished(root, number, self._board.of(speaker, "pid")))
         self._board.tell(self.rank, "saved", self._round)
         return True
 
