@@ -15,7 +15,7 @@ from tests.sdk import coordinator_double
 from tests.sdk.coordinator_double import JOB, Coordinator
 
 from gpurun.protocol import messages as m
-from gpurun.sdk.ranks import Ranks
+from gpurun.sdk.ranks import Ranks, is_alive
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STEPS = 40
@@ -118,10 +118,30 @@ def test_ranks_stand_and_park_together_and_what_one_cannot_do_none_does(
 
 def test_nobody_stops_before_a_target_is_agreed(folder: str) -> None:
     """Also not at turn 0, which is what the board says of a target that nobody has set."""
-    first, second = (Ranks(folder, rank, 2) for rank in range(2))
-    assert not first.stops_at(0, 1, "exit")
-    assert not second.stops_at(0, 0, "")
-    assert first.stops_at(1, 1, "exit")
-    assert second.stops_at(1, 0, "")
+    first, second = (Ranks(folder, rank, 2, 1) for rank in range(2))
+    assert not first.stops_at(0, asked=True)
+    assert not second.stops_at(0)
+    assert first.stops_at(1, asked=True)
+    assert second.stops_at(1)
     first.leave()
     second.leave()
+
+
+def test_what_an_earlier_attempt_has_left_on_the_board_does_not_count(folder: str) -> None:
+    """Also where only some of its ranks had come, and whoever is the first now has the link."""
+    for number in (0, 1):
+        Ranks(folder, number, 3, life=1).stops_at(0, asked=True)
+    ranks = [Ranks(folder, number, 3, life=2) for number in (2, 0, 1)]
+    assert [rank.speaks for rank in ranks] == [True, False, False]
+    assert not ranks[0].posted()
+    assert all(ranks[0]._lives(number) for number in range(3))
+
+
+def test_a_rank_that_nobody_has_waited_for_does_not_live() -> None:
+    """Its parent may join the others first."""
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(process.pid)
+    process.wait()
+    assert not is_alive(process.pid)
+    assert is_alive(os.getpid())

@@ -18,9 +18,9 @@ from gpurun.sdk import checkpoint, saving, snapshot
 from gpurun.sdk.checkpoint import Label
 from gpurun.sdk.link import Link
 from gpurun.sdk.moment import Moment
-from gpurun.sdk.parking import Parking
 from gpurun.sdk.saves import Saves
 from gpurun.sdk.state import Attributes, remember
+from gpurun.sdk.tensors import on_host
 
 STEPS = 9
 
@@ -93,7 +93,7 @@ def test_a_copy_is_of_one_moment_and_holds_nothing_of_the_training() -> None:
     trainable.scratch = torch.zeros(3)  # type: ignore[attr-defined]
     subject = Attributes(trainable)
     subject.last = {"loss": 1.0}
-    write = snapshot.captured(subject, Moment(1), Parking().host)
+    write = snapshot.captured(subject, Moment(1), on_host)
     subject.last["loss"] = 2.0
     replaced = weakref.ref(trainable.scratch)  # type: ignore[attr-defined]
     del trainable.scratch  # type: ignore[attr-defined]

@@ -24,22 +24,19 @@ def save(session: Session, step: int) -> None:
     session.saver.wait()
     session.saves.begin(step)
     began, metric = time.monotonic(), session.saves.metric(session.subject.last)
-    part = None
     try:
-        part = _captured(session, step)
-        if part is None:
-            now = snapshot.part(session.subject, session.moment(step))
-            _say_saved(session, step, session.write(step, now, metric=metric), began)
-    except Exception as error:  # noqa: BLE001 - a save that fails in any way must cost nothing
-        _say_failed(error)
-        return
-    if part is not None:
-        later = part
+        copied = _captured(session, step)
+        part = copied or snapshot.part(session.subject, session.moment(step))
+        if copied is None:
+            _say_saved(session, step, session.write(step, part, metric=metric), began)
+            return
         session.saver.start(
-            lambda: session.write(step, later, metric=metric),
+            lambda: session.write(step, part, metric=metric),
             lambda written, _: _say_saved(session, step, written, began),
             _say_failed,
         )
+    except Exception as error:  # noqa: BLE001 - a save that fails in any way must cost nothing
+        _say_failed(error)
 
 
 def save_last(session: Session, step: int, took: float) -> None:

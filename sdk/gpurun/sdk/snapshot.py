@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
+import torch
+
 from gpurun.sdk import checkpoint, rng, tensors
 from gpurun.sdk.decoding import decode
 from gpurun.sdk.encoding import Encoder
@@ -37,7 +39,7 @@ def captured(subject: Subject, moment: Moment, copied: Copied) -> Part:
     with rng.kept() as states:
         encoder = subject.encoder(copied)
         nodes = subject.encoded(encoder)
-        values = _values(subject, moment, states, None, copied)
+        values = _values(subject, moment, states, None, _apart)
     size = encoder.size  # itself it holds what was copied, which may be the device's memory
 
     def fill(folder: str) -> None:
@@ -58,6 +60,10 @@ def _own_folder(folder: str, moment: Moment) -> str:
 
 def _of_rank(folder: str, rank: int) -> str:
     return f"{folder}/rank-{rank}"
+
+
+def _apart(tensor: torch.Tensor) -> torch.Tensor:
+    return tensors.on_host(tensor).clone()
 
 
 def _values(
