@@ -29,9 +29,10 @@ from gpurun.sdk.host_buffers import HostBuffers
 from gpurun.sdk.park import give_back, take_back
 from gpurun.sdk.parking import Parking
 from gpurun.sdk.saves import Saves
-from gpurun.sdk.session import Session, Ways
+from gpurun.sdk.session import Session
 from gpurun.sdk.state import Attributes
 from gpurun.sdk.trainable import Trainable
+from gpurun.sdk.ways import Ways
 
 SMALLEST = 64 << 20
 LAYERS = 100

@@ -19,7 +19,7 @@ from gpurun.sdk.bare import Bare
 from gpurun.sdk.hf_loader import Loader
 from gpurun.sdk.hf_subject import TrainerSubject
 from gpurun.sdk.hf_turns import Back, Turns
-from gpurun.sdk.session import opened
+from gpurun.sdk.opening import opened
 from gpurun.sdk.subject import Subject
 
 _LOADS = (

@@ -11,7 +11,8 @@ from gpurun.sdk.bare import Bare
 from gpurun.sdk.lightning_data import place_of
 from gpurun.sdk.lightning_subject import LightningSubject, settle
 from gpurun.sdk.oom import tell_alone
-from gpurun.sdk.session import Session, begin, opened
+from gpurun.sdk.opening import begin, opened
+from gpurun.sdk.session import Session
 from gpurun.sdk.subject import Subject
 
 

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from gpurun.sdk.attempt import Attempt
+from gpurun.sdk.opening import opened
 from gpurun.sdk.route import Route
 from gpurun.sdk.saves import Saves
 from gpurun.sdk.say import say
-from gpurun.sdk.session import opened
 from gpurun.sdk.subject import Subject
 
 TYPE_CHECKING = False

@@ -1,39 +1,25 @@
-"""A training under gpurun: what it can be asked for, where it goes on, and its link."""
+"""A training under gpurun: what it can be asked for at its safe points, and how it answers."""
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import NamedTuple
 
-from gpurun.sdk import checkpoint, cycle, trackers
-from gpurun.sdk.attempt import Attempt, trainings
-from gpurun.sdk.bare import Bare
+from gpurun.sdk import checkpoint, trackers
+from gpurun.sdk.attempt import Attempt
 from gpurun.sdk.checkpoint import Label, Written
-from gpurun.sdk.errors import CheckpointError, RanksError
+from gpurun.sdk.errors import RanksError
+from gpurun.sdk.loading import load_or_end
 from gpurun.sdk.moment import Moment, Part
 from gpurun.sdk.saver import Saver
 from gpurun.sdk.saves import Saves
 from gpurun.sdk.say import say
 from gpurun.sdk.subject import Subject
+from gpurun.sdk.ways import Ways, say_ways
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpurun.sdk.host_buffers import HostBuffers
     from gpurun.sdk.link import Link
     from gpurun.sdk.ranks import Ranks
-
-FAILED = 125
-"""Exit code of a job whose state cannot be loaded: the training itself has not failed."""
-
-
-class Ways(NamedTuple):
-    """How a training can be paused."""
-
-    pausable: tuple[str, ...]
-    unsaved: str
-    """Why no checkpoint of it could be gone on from; empty where one could."""
 
 
 class Session:
@@ -177,7 +163,7 @@ class Session:
 
     def apply_again(self) -> None:
         """Put its state and the random states back, at the turn at which it was paused."""
-        step = _load(self.subject, self._resume, self.moment(0))
+        step = load_or_end(self.subject, self._resume, self.moment(0))
         if step is not None:
             self.go_on_from(step)
 
@@ -191,7 +177,7 @@ class Session:
         if not self.unsaved:
             self.unsaved = why
             self._pausable = tuple(way for way in self._pausable if way != "exit")
-            _say_ways(self._pausable, why)
+            say_ways(self._pausable, why)
         if self.link is not None:
             self.link.offer(self._pausable)
 
@@ -202,7 +188,7 @@ class Session:
         path = checkpoint.best(self.checkpoints, self.run, mode) if mode else None
         if path is None:
             return None
-        return _load(self.subject, path, self.moment(0), random_states=False)
+        return load_or_end(self.subject, path, self.moment(0), random_states=False)
 
     def finish(self, step: int) -> None:
         """The training has come to its end."""
@@ -249,127 +235,3 @@ class Session:
             from gpurun.sdk.oom import tell_of_oom
 
             tell_of_oom(self.link, error)
-
-
-class Begun(NamedTuple):
-    """A training that has loaded what it goes on from, and done nothing yet."""
-
-    run: int
-    """Which of its script it is, from 0."""
-    loaded: int | None
-    """The step from which it goes on; None for a start."""
-
-
-def begin(subject: Subject, attempt: Attempt, among: tuple[int, int] | None = None) -> Begun:
-    """Count it, and load; one of several that have not met yet says its rank, and how many."""
-    from gpurun.sdk.ranks import rank_and_world
-
-    run = trainings[attempt]
-    trainings[attempt] += 1
-    loaded = None
-    if attempt.resume:
-        rank, world = among or rank_and_world()
-        moment = Moment(0, run, rank, world)
-        loaded = _load(subject, attempt.resume, moment, random_states=not subject.applied_again)
-    if loaded is not None:
-        trackers.export(attempt.checkpoints, run)
-    return Begun(run, loaded)
-
-
-@contextmanager
-def opened(
-    subject: Subject, attempt: Attempt, saves: Saves | None = None, begun: Begun | None = None
-) -> Iterator[Session]:
-    """Load, unless that is done, and open the link for as long as the training lasts."""
-    session = _session(subject, attempt, saves or Saves(), begun)
-    link = session.link
-    try:
-        with cycle.heard_by(lambda: _tell_cycle(link)):
-            yield session
-    finally:
-        session.close()
-
-
-def _session(subject: Subject, attempt: Attempt, saves: Saves, begun: Begun | None) -> Session:
-    ways = _ways_to_pause(subject)
-    run, loaded = begun or begin(subject, attempt)
-    ranks = _among_ranks(attempt, run)
-    resumed = None if subject.applied_again else loaded
-    if loaded is None and attempt.resume and run == 0:
-        resumed = 0  # also where the checkpoint is another's, the first ends the job's resuming
-    speaks = (ranks is None or ranks.speaks) and bool(attempt.socket)
-    link = _link(attempt, subject, ways.pausable, resumed) if speaks else None
-    return Session(subject, attempt, run, loaded or 0, link, ranks, saves, ways)
-
-
-def _among_ranks(attempt: Attempt, run: int) -> "Ranks | None":
-    from gpurun.sdk.ranks import Ranks, life, rank_and_world
-
-    rank, world = rank_and_world()
-    if world == 1:
-        return None
-    return Ranks(f"{attempt.checkpoints}/.ranks-{run}", rank, world, life(attempt.number))
-
-
-def _ways_to_pause(subject: Subject) -> Ways:
-    """What it offers; says so where that is not all."""
-    if isinstance(subject, Bare):
-        why = subject.obstacle()
-        return _said(("stand",), why, why)
-    try:
-        obstacle, unsupported = subject.obstacle(), subject.unsupported()
-    except Exception as error:  # noqa: BLE001 - a training that cannot be paused is to train
-        why = f"its attributes cannot be read ({type(error).__name__}: {error})"
-        return _said(("stand",), why, why)
-    unsaved = obstacle or ("" if subject.saves_itself else unsupported)
-    offers = {"stand": True, "park": not unsupported, "exit": not unsaved}
-    ways = tuple(way for way, offered in offers.items() if offered)
-    return _said(ways, unsaved, unsupported or unsaved)
-
-
-def _said(pausable: tuple[str, ...], unsaved: str, why: str) -> Ways:
-    if why:
-        _say_ways(pausable, why)
-    return Ways(pausable, unsaved)
-
-
-def _say_ways(pausable: tuple[str, ...], why: str) -> None:
-    lacking = [way for way in ("park", "exit") if way not in pausable]
-    if len(lacking) == 1:
-        say(f"this training can {' or '.join(pausable)}, but not {lacking[0]}: {why}")
-    else:
-        say(f"this training can stand still, but neither park nor exit: {why}")
-
-
-def _load(subject: Subject, path: str, moment: Moment, *, random_states: bool = True) -> int | None:
-    from gpurun.sdk.snapshot import load
-
-    try:
-        step = load(subject, path, moment, random_states=random_states)
-    except CheckpointError as error:
-        print(f"gpurun: error: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(FAILED) from error
-    if step is None:
-        say(f"{path} is of another training of this job; this one starts from its beginning")
-    return step
-
-
-def _tell_cycle(link: "Link | None") -> None:
-    if link is not None:
-        from gpurun.protocol import messages as m
-
-        link.send(m.Cycled(**link.fields()))
-
-
-def _link(
-    attempt: Attempt, subject: Subject, pausable: tuple[str, ...], resumed: int | None
-) -> "Link | None":
-    try:
-        from gpurun.sdk.link import Link
-
-        link = Link(attempt, pausable, resumed, no_respawn=subject.no_respawn)
-        link.open()
-    except Exception as error:  # noqa: BLE001 - no ZeroMQ, no descriptor or no thread left
-        say(f"this training cannot be paused: no link to the coordinator ({error})")
-        return None
-    return link

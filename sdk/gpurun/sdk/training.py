@@ -79,8 +79,8 @@ def run(
         _set_up(trainable, config, attempt)
         if attempt is None and not best:
             return _train(trainable, steps, None)
+        from gpurun.sdk.opening import opened
         from gpurun.sdk.saves import Saves
-        from gpurun.sdk.session import opened
 
         subject, saves = _subject(trainable), Saves(save_every, keep, best, mode)
         with opened(subject, attempt or attempts.alone(), saves) as session:
