@@ -101,10 +101,12 @@ def test_what_was_asked_of_an_earlier_loop_is_void(
 
 
 SCRIPT = """
-import sys
+import sys, time
 from gpurun import sdk
 class OutOfMemoryError(RuntimeError): pass
 job = sdk.job(x=1)
+while not job._link.welcomed:
+    time.sleep(0.001)
 for _ in job.steps(3):
     {body}
 job.turn()

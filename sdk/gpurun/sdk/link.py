@@ -168,10 +168,10 @@ class Link:
         return m.Attach(**self.fields(), pid=self._pid, **ways, **rest)
 
     def _drop_answers(self) -> None:
-        """An answer is for who asked, and that was an earlier coordinator."""
+        """An answer is for who asked, an earlier coordinator; a greeting says how it is now."""
         for _ in range(len(self._outbox)):  # the training may append meanwhile
             said = self._outbox.popleft()
-            if not hasattr(said, "request"):
+            if not hasattr(said, "request") and not isinstance(said, m.Attach | m.Detach):
                 self._outbox.append(said)
 
     def _converse(self, connection: Connection) -> None:
