@@ -259,11 +259,11 @@ def _streaming(hook: Hook, resume: str, seen: list[Any]) -> None:
 
 
 def test_data_that_cannot_return_stand_in_the_way_of_an_exit(
-    coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
+    coordinator: Coordinator, links: list[Link], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line names the place in the script."""
-    _streaming(lambda _: None, "exact", [])
-    wait_until(lambda: any(a.pausable == ("stand", "park") for a in coordinator.of(m.Attach)))
+    _streaming(lambda _: welcomed(links), "exact", [])
+    assert coordinator.wait_for(m.Attach).pausable == ("stand", "park")
     (line,) = capsys.readouterr().err.splitlines()
     assert "but not exit: the data of " in line
     assert "test_job.py:" in line
