@@ -263,7 +263,7 @@ def test_data_that_cannot_return_stand_in_the_way_of_an_exit(
 ) -> None:
     """One line names the place in the script."""
     _streaming(lambda _: welcomed(links), "exact", [])
-    assert coordinator.wait_for(m.Attach).pausable == ("stand", "park")
+    wait_until(lambda: any(a.pausable == ("stand", "park") for a in coordinator.of(m.Attach)))
     (line,) = capsys.readouterr().err.splitlines()
     assert "but not exit: the data of " in line
     assert "test_job.py:" in line
