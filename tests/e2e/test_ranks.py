@@ -11,6 +11,7 @@ def said(training: Running, *beginnings: str) -> list[str]:
     return [line for line in training.out if line.startswith(beginnings)]
 
 
+@pytest.mark.long
 def test_all_ranks_are_ended_for_a_pause_and_end_as_if_they_had_not_been(machine: Machine) -> None:
     """One job for the scheduler; torchrun does not see its ranks end, and nothing runs twice."""
     pytest.importorskip("sklearn")

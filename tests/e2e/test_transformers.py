@@ -1,11 +1,13 @@
 """A training of Hugging Face's Trainer under the real gpurun."""
 
+import pytest
 from tests.e2e.machine import EXAMPLES, Machine
 
 SCRIPT = f"{EXAMPLES}/train_digits_transformers.py"
 STEPS = "--steps=60"
 
 
+@pytest.mark.long
 def test_it_is_paused_run_again_and_ends_the_same_and_no_line_behind_it_runs_before(
     machine: Machine,
 ) -> None:

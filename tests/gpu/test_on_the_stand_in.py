@@ -9,7 +9,10 @@ from tests.gpu import hand_over, memory
 from tests.gpu.device import STAND_IN, Device
 
 
-@pytest.mark.parametrize("check", [*hand_over.CHECKS, *memory.CHECKS])
+WHOLE_JOBS = [pytest.param(check, marks=pytest.mark.long) for check in hand_over.CHECKS]
+
+
+@pytest.mark.parametrize("check", [*WHOLE_JOBS, *memory.CHECKS])
 def test_the_check(check: Callable[[Device], None]) -> None:
     check(STAND_IN)
 

@@ -58,8 +58,14 @@ LOOPS: dict[str, tuple[Loop, Iterable[int]]] = {
 }
 
 
+SLOW = ("workers that persist", "workers that know it")
+
+
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata's
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in SLOW)) for name in LOOPS],
+)
 def test_pitfall_16_a_loop_paused_at_any_turn_ends_the_same(
     name: str, stands_all_pauses: Callable[[Loop, Iterable[int]], None]
 ) -> None:

@@ -62,7 +62,7 @@ def digests(said: str) -> dict[str, str]:
     return dict(line.split() for line in said.splitlines())
 
 
-@pytest.mark.parametrize(("world", "speaker"), [(2, 1), (4, 2)])
+@pytest.mark.parametrize(("world", "speaker"), [pytest.param(2, 1, marks=pytest.mark.long), (4, 2)])
 def test_pitfall_01_ranks_that_dawdle_stop_at_one_step_and_end_the_same(
     world: int, speaker: int, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
