@@ -8,7 +8,6 @@ from tests.gpu import __main__ as checks
 from tests.gpu import hand_over, memory
 from tests.gpu.device import STAND_IN, Device
 
-
 WHOLE_JOBS = [pytest.param(check, marks=pytest.mark.long) for check in hand_over.CHECKS]
 
 

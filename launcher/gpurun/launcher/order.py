@@ -9,7 +9,9 @@ from gpurun.launcher.failure import Failure
 from gpurun.launcher.ground import why_not_again
 from gpurun.launcher.identity import identify
 from gpurun.launcher.launch import Order
+from gpurun.launcher.lines import say
 from gpurun.launcher.program import Program
+from gpurun.launcher.ranks import ranks_of
 from gpurun.protocol.job import JobSpec
 
 SHOWN = 16384
@@ -25,7 +27,7 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
         cwd=folder,
         name=_text(options["name"] or os.path.basename(words[0]))[:SHOWN],
         priority=options["priority"],
-        gpus=options["gpus"],
+        gpus=_devices(words, options),
         memory=memory,
         memory_share=share,
         utilization=options["util"],
@@ -55,6 +57,18 @@ def make_order(words: Sequence[str], program: Program, options: Mapping[str, Any
         max_wait=max_wait,
         quiet=options["quiet"],
     )
+
+
+def _devices(words: Sequence[str], options: Mapping[str, Any]) -> int:
+    """As told, else one for each process that torchrun or accelerate starts."""
+    told: int | None = options["gpus"]
+    if told is not None:
+        return told
+    ranks = ranks_of(words) or 1
+    if ranks > 1 and not options["quiet"]:
+        starter = os.path.basename(words[0])
+        say(f"{ranks} devices, one for each process that {starter} starts; --gpus tells otherwise")
+    return ranks
 
 
 def _only(visible: str | None) -> tuple[str, ...] | None:

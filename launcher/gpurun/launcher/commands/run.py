@@ -39,9 +39,8 @@ from gpurun.launcher.quantities import (
 @option(
     "--gpus",
     type=GPUS,
-    default=1,
     metavar="N",
-    help="Devices, all or nothing (default 1); 0 for none.",
+    help="Devices, all or nothing (default 1, with torchrun one for each process); 0 for none.",
 )
 @option(
     "--gpu",
