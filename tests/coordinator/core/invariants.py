@@ -68,7 +68,8 @@ def _consistent(state: State) -> None:
             assert job.process is None, job
             assert not job.charged or job.left is not None, "run again before it is seen gone"
         if job.state in (JobState.RUNNING, JobState.PAUSING) and job.left is None:
-            spoke_first = job.attempt > 1  # its training said Resumed before its launcher Spawned
+            # Its training said Resumed before its launcher said Spawned.
+            spoke_first = job.attempt > 1 or job.checkpoint
             assert job.process is not None or spoke_first, job
         if job.state is JobState.PAUSING:
             assert job.pause is not None, job
