@@ -155,7 +155,7 @@ def test_how_far_it_is_is_told_with_the_numbers_that_were_set_on_it(
     coordinator.wait_for(m.Detach)
     wait_until(lambda: bool(coordinator.of(m.Progress)), "a word")
     said = coordinator.of(m.Progress)[-1]
-    assert (said.total, said.text.split(", ")[0]) == (6, "loss 0.25")
+    assert (said.total, said.text) == (6, "loss 0.25")
     for _ in job.steps(4):
         pass
     del job

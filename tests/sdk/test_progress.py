@@ -46,6 +46,7 @@ def said(metrics: object, step: int = 1, total: int = 0) -> dict[str, Any]:
         ({"model": object(), 3: 4, "list": [1.0]}, ""),
         ({str(number): number for number in range(9)}, "0 0, 1 1, 2 2, 3 3"),
         ({"name": "\udcff"}, "name ?"),
+        ({"_runtime": 3.5, "loss": 1.0}, "loss 1"),
         ({"huge": 10**10_000, "lr": 1.0}, "lr 1"),
         (0.5, ""),
         (None, ""),

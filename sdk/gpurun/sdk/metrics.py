@@ -10,14 +10,18 @@ FIGURES = 4
 
 
 def as_text(metrics: object) -> str:
-    """The first metrics; of values that only a device or somebody else's code can tell, nothing."""
+    """The first metrics; of values that only a device or somebody else's code can tell, nothing.
+
+    Names that begin with an underscore are nobody's metrics: a job's own attributes have such.
+    """
     if type(metrics) is not dict:
         return ""
     try:
         items = list(metrics.items())
     except RuntimeError:  # the training changes it just now
         return ""
-    known = ((name, _figure(value)) for name, value in items if type(name) is str)
+    named = (item for item in items if type(item[0]) is str and not item[0].startswith("_"))
+    known = ((name, _figure(value)) for name, value in named)
     shown = islice((f"{name} {figure}" for name, figure in known if figure), FIGURES)
     return ", ".join(shown).encode(errors="replace").decode()
 
