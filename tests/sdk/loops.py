@@ -319,6 +319,18 @@ def _in_the_body(hook: Hook, job: sdk.Job) -> None:
             job.seen += [(y, random.gauss()) for y in job.batches([7, 8])]
 
 
+def _drawn_out(hook: Hook, job: sdk.Job) -> None:
+    """A set that the script gives anew is nobody's to write into."""
+    everything = {1, 2, 3, 4}
+    for _ in job.epochs(2):
+        job.left = everything
+        while job.left:
+            job.turn()
+            hook(job.step)
+            job.left = job.left - {min(job.left)}
+        job.seen.append(sorted(everything))
+
+
 def _with(hook: Hook, job: sdk.Job) -> None:
     """Told when it is over."""
     with job:
@@ -331,6 +343,7 @@ LOGGED = {
     "broken": (_broken, range(1, 10)),
     "plain": (_plain, (*range(1, 10), 12, 15)),
     "in the body": (_in_the_body, range(1, 9)),
+    "drawn out": (_drawn_out, (2, 3, 6)),
     "with": (_with, range(1, 14)),
 }
 """Each with the turns at which it is asked; behind the last one of a phase it detaches."""

@@ -79,7 +79,7 @@ class LoopSubject(Subject):
 
 def _without_data(value: Any) -> Any:
     """The containers anew, with the objects in them that a checkpoint is loaded into."""
-    if is_data(value):
+    if is_data(value) or type(value) is set:
         return None
     if type(value) is tuple:
         return tuple(_without_data(item) for item in value)
