@@ -53,6 +53,8 @@ def on_detach(state: State, event: MessageEvent, message: Detach) -> None:
     job = attempt_of(state, event, message.job, message.attempt)
     if job is None or job.state.ended or message.pid not in job.trainings:
         return
+    if job.spec.pause_signal:  # its launcher names the same process, and never detaches
+        return
     state.trainers[job.id].pop(message.pid, None)
     left = tuple(pid for pid in job.trainings if pid != message.pid)
     job = state.update(job, trainings=left, pausable=job.pausable if left else None)
