@@ -48,7 +48,10 @@ def digests(process: "subprocess.Popen[str]") -> list[str]:
 def test_both_ranks_stop_at_one_batch_and_end_as_if_they_had_not(
     folder: str, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each rank has a part of the checkpoint: the random states and the data are its own."""
+    """Each rank has a part of the checkpoint: the random states and the data are its own.
+
+    Only every third batch ends with a step of the optimizer: there alone they may stop.
+    """
     monkeypatch.setattr(coordinator_double, "PATIENCE", 60.0)  # they start slowly
     go = f"{folder}/go"
     with script(go) as running:
