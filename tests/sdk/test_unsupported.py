@@ -76,6 +76,21 @@ def test_a_layer_or_a_weight_inside_a_model_is_named() -> None:
     assert unsupported({"model": plain}).startswith("model.weight is a Params4bit: quantised")
 
 
+class Prepared(torch.optim.Optimizer):
+    """An optimizer around another, as accelerate has it for every Trainer."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+
+
+def test_an_optimizer_inside_another_is_named() -> None:
+    weights = [torch.nn.Parameter(torch.zeros(2))]
+    inner = a_class("bitsandbytes.optim.adamw", "AdamW8bit", torch.optim.SGD)(weights)
+    why = "quantised state, which is not supported"
+    assert unsupported({"optimizer": Prepared(inner)}) == f"optimizer is a AdamW8bit: {why}"
+    assert unsupported({"optimizer": Prepared(torch.optim.SGD(weights))}) == ""
+
+
 def test_ordinary_trainings_hold_nothing_of_that() -> None:
     tiny = Tiny()
     tiny.setup({})

@@ -32,6 +32,8 @@ def unsupported(held: dict[str, Any]) -> str:
 def _parts(held: dict[str, Any]) -> Iterator[tuple[str, object]]:
     for path, value in leaves_of(held):
         yield path, value
+        if isinstance(value, torch.optim.Optimizer):
+            yield path, getattr(value, "optimizer", None)  # the one in accelerate's
         if isinstance(value, torch.nn.Module):
             yield from ((f"{path}.{name}", part) for name, part in value.named_modules() if name)
             yield from ((f"{path}.{name}", each) for name, each in value.named_parameters())
