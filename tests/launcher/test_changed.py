@@ -2,16 +2,17 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 
 import msgspec
 import pytest
 from tests.launcher.conftest import Command, Start, ended
-from tests.launcher.coordinator_double import CoordinatorDouble, grant, waiting
+from tests.launcher.coordinator_double import CoordinatorDouble, boottime, grant, waiting
 
 from gpurun.protocol.checkpoint import SOURCES, Source
 from gpurun.protocol.job import ReasonCode
-from gpurun.protocol.messages import Changed, EndTree, Exited, Spawned
+from gpurun.protocol.messages import AskAgain, Changed, EndTree, Exited, Spawned
 
 TRAINING = 'echo "resume ${GPURUN_RESUME-none}"; [ $GPURUN_ATTEMPT = 1 ] && exec sleep 60'
 
@@ -108,6 +109,27 @@ def test_what_says_the_same_is_the_same(
     change(module)
     coordinator.send(grant(attempt=2, resume=checkpoint))
     assert coordinator.expect(Spawned).attempt == 2
+    coordinator.end()
+    ended(command)
+
+
+def test_a_lease_that_runs_out_while_files_are_read_is_not_used(
+    start: Start, coordinator: CoordinatorDouble, folder: str
+) -> None:
+    """They may lie far away; here one is a pipe, which gives nothing before it is closed."""
+    slow, checkpoint = f"{folder}/slow.py", checkpoint_of(folder)
+    os.mkfifo(slow)
+    with open(f"{checkpoint}/{SOURCES}", "wb") as file:
+        file.write(msgspec.json.encode([Source(slow, 0, 1, hashlib.sha256().hexdigest())]))
+    command = paused(start, coordinator)
+    deadline = boottime(0.2)
+    coordinator.send(grant(attempt=2, resume=checkpoint, deadline=deadline))
+    with open(slow, "wb"):
+        while boottime(0.0) < deadline:
+            time.sleep(0.01)
+    assert coordinator.expect(AskAgain) == AskAgain(job=1, attempt=2)
+    coordinator.send(grant(attempt=3, resume=checkpoint, changed=True))
+    coordinator.expect(Spawned)
     coordinator.end()
     ended(command)
 

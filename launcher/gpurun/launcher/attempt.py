@@ -21,12 +21,12 @@ def run_attempt(launch: Launch, ground: Ground, grant: Grant) -> End | None:
 
     None where its lease had run out before the spawn, and where its program has changed.
     """
+    if file := _changed_file(grant):  # reading them may take a while: the lease is checked behind
+        launch.inbox.send(Changed(job=grant.job, attempt=grant.attempt, file=file))
+        return None
     # Signals are blocked: no Ctrl-Z can come between this check and the spawn.
     if now() >= grant.deadline:
         launch.inbox.send(AskAgain(job=grant.job, attempt=grant.attempt))
-        return None
-    if file := _changed_file(grant):
-        launch.inbox.send(Changed(job=grant.job, attempt=grant.attempt, file=file))
         return None
     ground.prepare()
     launch.end = _run(launch, ground, grant)
