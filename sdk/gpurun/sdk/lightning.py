@@ -8,10 +8,13 @@ everything its value there. No exception is raised for it, and no hook is told o
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpurun.sdk.attempt import attempt
+from gpurun.sdk.attempt import Attempt, attempt
 from gpurun.sdk.lightning_fit import Fit
+from gpurun.sdk.say import say
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -47,12 +50,14 @@ class PauseCallback(Callback):
         ours = [one for one in trainer.callbacks if isinstance(one, PauseCallback)]
         if now is not None and trainer.state.fn == "fit" and ours[0] is self:
             self._end()
-            self._fit = Fit(trainer, now)
+            with self._training_anyway(now):
+                self._fit = Fit(trainer, now)
 
     def on_train_start(self, *_: Any) -> None:
         """The link opens."""
         if self._fit is not None:
-            self._fit.start()
+            with self._training_anyway(self._fit.attempt):
+                self._fit.start()
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """An epoch begins, rather than goes on."""
@@ -73,6 +78,21 @@ class PauseCallback(Callback):
     def teardown(self, *_: Any, **__: Any) -> None:
         """The fit is over."""
         self._end()
+
+    @contextmanager
+    def _training_anyway(self, now: Attempt) -> Iterator[None]:
+        """A Lightning that is not as it is known here trains, and merely cannot be paused.
+
+        Unless there is something to go on from: that is not to be trained over.
+        """
+        try:
+            yield
+        except Exception as error:
+            if now.resume:
+                raise
+            self._end()
+            why = f"its Lightning is not one that is known here ({type(error).__name__}: {error})"
+            say(f"this training cannot be paused: {why}")
 
     def _end(self) -> None:
         fit, self._fit = self._fit, None

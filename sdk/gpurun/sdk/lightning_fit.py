@@ -25,7 +25,7 @@ class Fit:
         self.session: Session | None = None
         """From the start of the training on."""
         self._trainer = trainer
-        self._attempt = attempt
+        self.attempt = attempt
         self._subject = LightningSubject(trainer)
         self._changes = ExitStack()
         self._begun = begin(self._subject, attempt, (trainer.global_rank, trainer.world_size))
@@ -40,7 +40,7 @@ class Fit:
         if self._begun.loaded is not None:
             settle(loop)  # it would warn that the data cannot return to their place
         self._know_the_turns(loop)
-        opening = opened(self._pausable_subject(), self._attempt, begun=self._begun)
+        opening = opened(self._pausable_subject(), self.attempt, begun=self._begun)
         self.session = self._changes.enter_context(opening)
 
     def _pausable_subject(self) -> Subject:
@@ -57,7 +57,7 @@ class Fit:
         if self.session is not None:
             self.session.tell_of(error)
         else:
-            tell_alone(self._attempt, error)
+            tell_alone(self.attempt, error)
 
     @property
     def turn(self) -> int:

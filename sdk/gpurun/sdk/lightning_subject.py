@@ -60,8 +60,10 @@ class LightningSubject(Subject):
         return ""
 
     def obstacle(self) -> str:
-        """Data that are read in an order of their own."""
+        """A Lightning that is too old, and data that are read in an order of their own."""
         fit_loop = self._trainer.fit_loop
+        if not all(hasattr(self._loop, name) for name in _EPOCH_LOOP):
+            return "only Lightning 2.5 and later can be led back to a batch"
         if type(fit_loop._data_fetcher).__name__ == "_DataLoaderIterDataFetcher":
             return "training_step(dataloader_iter) reads its data by itself"
         return place_of(fit_loop._combined_loader).obstacle()

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,7 +16,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from gpurun import sdk
 from gpurun.protocol import messages as m
+from gpurun.sdk import lightning, lightning_fit
 from gpurun.sdk.lightning_entry import callbacks
+from gpurun.sdk.lightning_subject import LightningSubject
 from gpurun.sdk.link import Link
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning warns of much that is meant here
@@ -65,6 +68,36 @@ def test_where_the_script_names_one_too_only_one_is_at_work(
     assert len(links) == 1
     assert coordinator.wait_for(m.Attach).pausable == ("stand", "park", "exit")
     coordinator.wait_for(m.Detach)
+
+
+@pytest.mark.parametrize("name", ["_kind_of_loader", "opened"])
+def test_in_a_lightning_that_is_not_known_it_trains_and_cannot_be_paused(
+    name: str,
+    under_gpurun: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before the fit, or at its start; but an attempt that goes on does not begin anew instead."""
+
+    def other(*_: Any, **__: Any) -> Any:
+        raise AttributeError("'FitLoop' object has no attribute 'that'")
+
+    monkeypatch.setattr(lightning_fit, name, other)
+    trainer = pl.Trainer(**QUIET)
+    trainer.fit(Net(), DataLoader(Noisy(6), 3), DataLoader(Noisy(6), 3))
+    assert trainer.global_step == 2
+    assert "cannot be paused: its Lightning is not one that is known" in capsys.readouterr().err
+    fit = SimpleNamespace(callbacks=[callback := callbacks()[0]], state=SimpleNamespace(fn="fit"))
+    monkeypatch.setattr(lightning, "Fit", other)
+    monkeypatch.setenv("GPURUN_RESUME", "checkpoint")
+    with pytest.raises(AttributeError, match="no attribute 'that'"):
+        callback.log = SimpleNamespace(__self__=SimpleNamespace(trainer=fit))
+
+
+def test_an_older_lightning_offers_no_exit() -> None:
+    fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace())
+    old = LightningSubject(SimpleNamespace(lightning_module=Net(), fit_loop=fit_loop))
+    assert old.obstacle() == "only Lightning 2.5 and later can be led back to a batch"
 
 
 class Stream(IterableDataset[Any]):
