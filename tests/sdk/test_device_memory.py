@@ -81,6 +81,23 @@ def test_garbage_that_holds_memory_is_collected_before_the_release(
     assert seen == [True]
 
 
+def test_devices_of_other_ranks_are_left_alone(
+    cuda: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To wait for one would make a context there, in the memory that is to become free."""
+    waited: list[int] = []
+    cuda(
+        device_count=lambda: 3,
+        synchronize=waited.append,
+        memory_allocated=lambda _: 0,
+        memory_reserved=lambda device: 10 - device,
+        empty_cache=lambda: None,
+    )
+    monkeypatch.setattr(torch._C, "_cuda_hasPrimaryContext", lambda d: d == 1, raising=False)
+    device_memory.settle()
+    assert (waited, device_memory.release()) == ([1], 9)
+
+
 def test_without_a_context_nothing_is_asked() -> None:
     """A training on the CPU parks without a word to CUDA."""
     assert not torch.cuda.is_initialized()

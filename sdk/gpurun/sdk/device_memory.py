@@ -76,8 +76,13 @@ def host_free() -> int:
     return max(0, min([int(line.split()[1]) * 1024, *_left_in_groups()]) - SPARE)
 
 
-def _devices() -> range:
-    return range(torch.cuda.device_count())
+def _devices() -> list[int]:
+    """Those that this process uses: to ask another would make a context there, of some 0.4 GB.
+
+    Source: torch/csrc/cuda/Module.cpp, which has no public name for it.
+    """
+    uses = getattr(torch._C, "_cuda_hasPrimaryContext", lambda _: True)
+    return [device for device in range(torch.cuda.device_count()) if uses(device)]
 
 
 def _has_other_pools() -> bool:
