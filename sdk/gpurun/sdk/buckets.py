@@ -7,11 +7,15 @@ Source: Reducer::rebuild_buckets in PyTorch's torch/csrc/distributed/c10d/reduce
 public interface: where it is not as expected, the order stays what it is.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+
+from gpurun.sdk.say import say
 
 Order = list[list[int]]
 """Of each bucket the numbers of its parameters."""
@@ -19,15 +23,27 @@ Order = list[list[int]]
 
 def orders(module: torch.nn.Module) -> dict[str, Order]:
     """The order of each DDP inside that has learnt it, by name."""
-    found = {name: _order(part) for name, part in _parallel(module)}
-    return {name: order for name, order in found.items() if order}
+    with _as_it_is():
+        found = {name: _order(part) for name, part in _parallel(module)}
+        return {name: order for name, order in found.items() if order}
+    return {}
 
 
 def put_orders(module: torch.nn.Module, saved: dict[str, Order]) -> None:
     """Have each DDP inside begin with the order that was saved."""
-    for name, part in _parallel(module):
-        if name in saved and _order(part) != saved[name]:
-            _put_order(part, saved[name])
+    with _as_it_is():
+        for name, part in _parallel(module):
+            if name in saved and _order(part) != saved[name]:
+                _put_order(part, saved[name])
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    """Leave it where this PyTorch keeps it in another way."""
+    try:
+        yield
+    except (AttributeError, TypeError) as error:
+        say(f"the order in which DDP sums gradients is not kept with this PyTorch: {error}")
 
 
 def _parallel(module: torch.nn.Module) -> list[tuple[str, Any]]:
