@@ -256,6 +256,23 @@ def test_the_coordinators_refusal_is_the_answer(
     assert ended(command) == (2, "", "gpurun: error: job 3 (x) runs; gpurun cancel 3 ends it\n")
 
 
+def test_one_of_two_that_is_refused_leaves_the_folder_to_the_other(
+    start: Start,
+    coordinator: CoordinatorDouble,
+    environment: dict[str, str],
+    place: str,
+    state: str,
+) -> None:
+    """Its job may run already, and save there."""
+    before = Before(start, coordinator, environment, place)
+    command = start("retry", "1", errors=BYTES)
+    answered(coordinator, before)
+    coordinator.expect(Submit)
+    coordinator.send(Problem(text="job 1 (x) runs; gpurun cancel 1 ends it", code=1))
+    assert ended(command)[0] == 1
+    assert os.path.isdir(f"{state}/checkpoints/{before.submit.uuid}")
+
+
 def test_inside_a_job_it_is_refused(start: Start, environment: dict[str, str]) -> None:
     command = start("retry", "1", env=environment | inside_job(os.getpid()))
     text = "gpurun retry inside job 3 might wait for it; run it outside"

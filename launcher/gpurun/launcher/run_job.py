@@ -25,7 +25,8 @@ def run_job(order: Order, paths: Paths) -> int:
         return code
     finally:
         last = launch.order if launch else order
-        _remove(paths.checkpoints(last.uuid), even_full=finished)
+        if last.again is None or (launch and launch.job):  # else it may be another launcher's now
+            _remove(paths.checkpoints(last.uuid), even_full=finished)
         if launch:
             _tidy(launch)
 
