@@ -129,6 +129,22 @@ def test_pitfall_03_the_stream_is_the_same_wherever_it_is_interrupted(name: str)
         assert sdk.digest(data) == at_the_end
 
 
+@pytest.mark.parametrize(
+    "make", [DataLoader, StatefulDataLoader], ids=["plain", "one that knows its place"]
+)
+@pytest.mark.parametrize(
+    ("resume", "then"), [("exact", 4), ("skip", 4), ("epoch", 0), ("fresh", 0)]
+)
+def test_it_goes_on_as_it_was_said_whatever_the_loader_could_do(
+    make: Callable[..., Iterable[torch.Tensor]], resume: str, then: int
+) -> None:
+    before = sdk.batches(make(range(8), batch_size=2), resume)
+    assert [next(before)[0].item() for _ in range(2)] == [0, 2]
+    behind = sdk.batches(make(range(8), batch_size=2), resume)
+    behind.load_state_dict(before.state_dict())
+    assert next(behind)[0].item() == then
+
+
 def test_it_counts_epochs_and_batches_from_one() -> None:
     """Three batches an epoch: the fourth is the first of the second epoch."""
     data = sdk.batches([1, 2, 3])

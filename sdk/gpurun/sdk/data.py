@@ -16,7 +16,9 @@ from gpurun.sdk.errors import CheckpointError
 T = TypeVar("T")
 
 
-RESUMES = ("exact", "skip", "epoch", "fresh")
+_GOES_ON = ("exact", "skip")
+"""Those by which the next batch is the one behind the last."""
+RESUMES = (*_GOES_ON, "epoch", "fresh")
 
 
 def batches(loader: Iterable[T], resume: str = "exact") -> "Batches[T]":
@@ -52,7 +54,7 @@ class Batches(Generic[T]):
         self._resume = resume
         self._endless = endless
         """Whether its epochs follow one another and so tell of a cycle."""
-        self._source = _source_with_state(loader)
+        self._source = _source_with_state(loader) if resume in _GOES_ON else None
         self._generators = list(generators_of(loader))
         self._iterator: Iterator[T] | None = None
         self._start: dict[str, Any] | None = None
