@@ -47,6 +47,7 @@ def said(metrics: object, step: int = 1, total: int = 0) -> dict[str, Any]:
         ({str(number): number for number in range(9)}, "0 0, 1 1, 2 2, 3 3"),
         ({"name": "\udcff"}, "name ?"),
         ({"_runtime": 3.5, "loss": 1.0}, "loss 1"),
+        ({"_private": 1, "": 2, "best": 0.5}, " 2, best 0.5"),
         ({"huge": 10**10_000, "lr": 1.0}, "lr 1"),
         (0.5, ""),
         (None, ""),
@@ -102,6 +103,18 @@ def test_status_hears_of_a_training_and_of_its_end(often: None, coordinator: Coo
     assert [word.step for word in heard] == [1, 2, 3, 4]
     assert {word.total for word in heard} == {4}
     assert coordinator.heard.index(heard[-1]) < coordinator.heard.index(coordinator.of(m.Detach)[0])
+
+
+def test_status_shows_a_jobs_values_and_nothing_of_its_own(
+    often: None, coordinator: Coordinator
+) -> None:
+    """Also where there is no iteration, but turns."""
+    job = sdk.job(best=0.5)
+    with job:
+        for _ in range(3):
+            job.turn()
+    coordinator.wait_for(m.Detach)
+    assert {word.text for word in coordinator.of(m.Progress)} == {"best 0.5"}
 
 
 def test_nothing_is_said_before_it_has_moved_and_seldom_then(coordinator: Coordinator) -> None:

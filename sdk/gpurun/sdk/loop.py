@@ -312,6 +312,7 @@ def _begin(made: Job, given: Iterable[str], *, respawn: bool, save_every: int | 
     made._looks = opened.session.looks or made._route.returning is not None
     if opened.session.link is not None:
         made._link, made._progress = opened.session.link, opened.session.link.progress
+        made._progress.concerns(0, vars(made))
 
 
 def _subject(made: Job, given: Iterable[str], *, respawn: bool) -> "Subject":
