@@ -111,6 +111,7 @@ def test_status_shows_a_jobs_values_and_nothing_of_its_own(
     """Also where there is no iteration, but turns."""
     job = sdk.job(best=0.5)
     with job:
+        coordinator.wait_for(m.Attach)
         for _ in range(3):
             job.turn()
     coordinator.wait_for(m.Detach)

@@ -11,6 +11,8 @@ from torch import nn
 
 from gpurun import sdk
 from gpurun.sdk import state
+from gpurun.sdk.decoding import decode
+from gpurun.sdk.encoding import Encoder
 from gpurun.sdk.errors import UnsavedError
 
 
@@ -81,6 +83,46 @@ def made(kind: type[sdk.Trainable]) -> Any:
     trainable.setup({})
     state.remember(trainable)
     return trainable
+
+
+class Counting(torch.nn.Module):
+    """Counts in tensors that are neither parameters nor buffers, as torchmetrics does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 2)
+        self.weights = [self.layer.weight]
+        self.total = torch.zeros(())
+        self.rows: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> None:
+        self.total += x.sum()
+        self.rows.append(x)
+        self.last = self.layer(x)
+
+
+def test_what_a_module_counts_in_tensors_comes_back() -> None:
+    """And what it has a second name for keeps it; a result of the last pass is left out."""
+    counted, fresh = Counting(), Counting()
+    counted(torch.ones(3, 2))
+    weight, total = fresh.layer.weight, fresh.total
+    decode(Encoder(lambda _path, _value: True).encode(counted, "it"), fresh)
+    assert fresh.total is total
+    assert fresh.weights[0] is weight is fresh.layer.weight
+    assert torch.equal(weight, counted.layer.weight)
+    assert total.item() == 6
+    (row,) = fresh.rows
+    assert torch.equal(row, torch.ones(3, 2))
+    assert not hasattr(fresh, "last")
+
+
+def test_a_metric_of_torchmetrics_goes_on_counting() -> None:
+    torchmetrics = pytest.importorskip("torchmetrics")
+    before, behind = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
+    before.update(3.0)
+    decode(Encoder(lambda _path, _value: True).encode(before, "it"), behind)
+    behind.update(5.0)
+    assert behind.compute() == 4.0
 
 
 def test_every_kind_of_attribute_comes_back(folder: str) -> None:

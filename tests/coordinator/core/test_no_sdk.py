@@ -59,8 +59,7 @@ def save(world: World, job: int) -> None:
 def test_the_end_of_an_sdk_training_in_it_takes_nothing_back(world: World) -> None:
     """The SDK in the main process has the same number and token as the launcher's word for it."""
     job = start(world, **STOP)
-    fields = {"job": job, "attempt": world.job(job).attempt, "token": "t"}
-    world.say(b"sdk", m.Detach(**fields, pid=7))
+    world.say(b"sdk", m.Detach(job=job, attempt=world.job(job).attempt, token="t", pid=7))
     assert world.job(job).pausable == ("stand",)
     world.submit(4, 0.5, priority=50)
     assert asked(world, job).how == "stand"
