@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from tests.sdk import loops
 from tests.sdk.asking import Hook, asks_before, go_on_when_durable
-from tests.sdk.coordinator_double import Coordinator
+from tests.sdk.coordinator_double import Coordinator, wait_until
 
 from gpurun.protocol import messages as m
 from gpurun.sdk.link import Link
@@ -16,6 +16,17 @@ Loop = Callable[[Hook], str]
 
 def nobody(step: int) -> None:
     """Do nothing before a step."""
+
+
+def links_are_welcomed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each link that is opened from now on wait for its coordinator."""
+    really_open = Link.open
+
+    def open_and_wait(link: Link) -> None:
+        really_open(link)
+        wait_until(lambda: link.welcomed, "the welcome")
+
+    monkeypatch.setattr(Link, "open", open_and_wait)
 
 
 @pytest.fixture
@@ -37,6 +48,7 @@ def stands_all_pauses(
             durable = coordinator.wait_for(m.Durable, count)
             assert durable.step == turn
             monkeypatch.setenv("GPURUN_RESUME", durable.checkpoint)
+        links_are_welcomed(monkeypatch)  # it may have no turn left to wait at
         assert loop(nobody) == expected, "run again"
         coordinator.wait_for(m.Detach, count + 1)
         assert coordinator.of(m.Resumed)[-1].step == durable.step
