@@ -133,7 +133,7 @@ def test_it_offers_what_is_safe(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit for a script that saves it itself; where a job of sdk.job would be, stand alone."""
-    sdk.run(training, steps=2)
+    sdk.run(training, {"before_step": lambda _: coordinator.wait_for(m.Attach)}, steps=1)
     assert list(coordinator.wait_for(m.Attach).pausable) == ways
     why = "engine is a DeepSpeedEngine: sharded state, which is not supported"
     assert f"this training {words}: {why}" in capsys.readouterr().err
